@@ -1,0 +1,42 @@
+# Commands for people. What a command needs is installed by scripts/setup, which does nothing when all is there.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+LAWS := ../shared/acceptance/laws.py
+LAWS_ARGS := --all
+
+.PHONY: help demo test build lint laws bench clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+demo: ## a live migration under load on a scratch server
+	@scripts/setup > /dev/null
+	cargo build --release
+	$(TARGET)/release/crossfade demo
+
+test: ## every test, on every PostgreSQL that can be had here
+	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
+	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
+	set -x && cargo test --workspace
+
+build: ## the release binary
+	@scripts/setup > /dev/null
+	cargo build --release
+
+lint: ## formatting and clippy
+	@scripts/setup > /dev/null
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+
+laws: ## the two laws, proven from outside (LAWS_ARGS="--tag main" for fewer)
+	@if [ ! -f $(LAWS) ]; then echo "skipped: there is no $(LAWS)"; exit 0; fi; \
+	scripts/setup > /dev/null && set -x && cargo build --release && \
+	python3 $(LAWS) $(LAWS_ARGS) --bin $(TARGET)/release/crossfade
+
+bench: ## the benchmarks
+	@scripts/setup > /dev/null
+	cargo bench --workspace
+
+clean: ## remove what was built and fetched
+	cargo clean
+	rm -rf target/postgres

@@ -1,0 +1,9 @@
+//! The arithmetic of chunks: where the next one lies, how big it is, how long to rest after it. Pure: time comes in as an argument.
+
+mod cursor;
+mod servo;
+
+pub use cursor::Chunk;
+pub use cursor::Cursor;
+pub use servo::ChunkServo;
+pub use servo::ServoLimits;

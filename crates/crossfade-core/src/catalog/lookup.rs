@@ -1,0 +1,95 @@
+//! Look-ups in the snapshot.
+
+use super::Catalog;
+use super::Column;
+use super::Constraint;
+use super::Index;
+use super::Table;
+use super::TableKind;
+use crate::sql::ObjectRef;
+use crate::sql::TableName;
+
+impl Catalog {
+    /// The relation that a name means, as the server would look it up.
+    pub fn resolve(&self, name: &ObjectRef) -> Option<&Table> {
+        match &name.schema {
+            Some(schema) => self.table(&TableName::new(schema.as_str(), name.name.as_str())),
+            None => self
+                .search_path
+                .iter()
+                .find_map(|schema| self.table(&TableName::new(schema.as_str(), name.name.as_str()))),
+        }
+    }
+
+    /// The relation with this full name.
+    pub fn table(&self, name: &TableName) -> Option<&Table> {
+        self.tables.iter().find(|table| table.name == *name)
+    }
+
+    /// Where a new object of this name would go.
+    pub fn place(&self, name: &ObjectRef) -> TableName {
+        let schema =
+            name.schema.clone().or_else(|| self.search_path.first().cloned()).unwrap_or_else(|| "public".to_owned());
+        TableName::new(schema, name.name.as_str())
+    }
+
+    /// The table and the index of it that a name means.
+    pub fn index(&self, name: &ObjectRef) -> Option<(&Table, &Index)> {
+        let in_schema = |schema: &str| {
+            self.tables.iter().filter(|table| table.name.schema.as_str() == schema).find_map(|table| {
+                table.indexes.iter().find(|index| index.name == name.name).map(|index| (table, index))
+            })
+        };
+        match &name.schema {
+            Some(schema) => in_schema(schema),
+            None => self.search_path.iter().find_map(|schema| in_schema(schema)),
+        }
+    }
+
+    /// The major version: 15 of 150018.
+    pub fn major(&self) -> u32 {
+        self.server_version / 10_000
+    }
+
+    /// The relations that hold a table's rows: itself, or its leaf partitions.
+    pub fn leaves<'a>(&'a self, table: &'a Table) -> Vec<&'a Table> {
+        if table.kind != TableKind::Partitioned {
+            return vec![table];
+        }
+        let children = self.tables.iter().filter(|child| child.partition_of.as_ref() == Some(&table.name));
+        children.flat_map(|child| self.leaves(child)).collect()
+    }
+
+    /// A table and everything below it that a lock on it reaches, in a fixed order.
+    pub fn tree<'a>(&'a self, table: &'a Table) -> Vec<&'a Table> {
+        let children = self.tables.iter().filter(|child| child.partition_of.as_ref() == Some(&table.name));
+        let mut all = vec![table];
+        for child in children {
+            all.extend(self.tree(child));
+        }
+        all
+    }
+}
+
+impl Table {
+    /// The column with this name.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Constraints that speak of this column.
+    pub fn constraints_on<'a>(&'a self, column: &'a str) -> impl Iterator<Item = &'a Constraint> {
+        self.constraints.iter().filter(move |constraint| constraint.columns.iter().any(|name| name == column))
+    }
+
+    /// Indexes that touch this column.
+    pub fn indexes_on<'a>(&'a self, column: &'a str) -> impl Iterator<Item = &'a Index> {
+        self.indexes.iter().filter(move |index| index.columns.iter().any(|name| name == column))
+    }
+
+    /// The columns of the primary key, or of a unique index over NOT NULL columns, for naming rows.
+    pub fn key(&self) -> Vec<&str> {
+        let primary = self.constraints.iter().find(|constraint| constraint.kind == super::ConstraintKind::PrimaryKey);
+        primary.map(|constraint| constraint.columns.iter().map(String::as_str).collect()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,305 @@
+//! An immutable snapshot of the schema, with sizes and the server's version. The planner reads the world only here.
+
+mod lookup;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::sql::ServerText;
+use crate::sql::TableName;
+
+/// The schema as it was seen in one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Catalog {
+    /// `server_version_num`: 150018 is 15.18.
+    pub server_version: u32,
+    /// Bytes of a block.
+    pub block_size: u32,
+    /// The schemas that unqualified names are looked up in, in order, as `current_schemas(false)` has them.
+    pub search_path: Vec<String>,
+    /// The session's time zone, which casts between `timestamp` and `timestamptz` depend on.
+    pub time_zone: String,
+    /// Sessions of others in this database.
+    pub other_sessions: u32,
+    /// Tables, partitioned tables, views, materialized views and foreign tables outside of the system's schemas.
+    pub tables: Vec<Table>,
+    /// Sequences, enum and composite types, domains and functions, by kind and name: what a CREATE could meet.
+    pub objects: Vec<Object>,
+}
+
+/// What kind of relation it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TableKind {
+    /// An ordinary table (also a partition).
+    #[default]
+    Table,
+    /// A partitioned table.
+    Partitioned,
+    /// A view.
+    View,
+    /// A materialized view.
+    MaterializedView,
+    /// A foreign table.
+    Foreign,
+}
+
+/// A relation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// Schema and name.
+    pub name: TableName,
+    /// Its kind.
+    #[serde(default)]
+    pub kind: TableKind,
+    /// Whether at least one row is (or was, before a vacuum) there. Of a partitioned table: in any partition.
+    #[serde(default)]
+    pub has_rows: bool,
+    /// Rows, as the statistics have it.
+    #[serde(default)]
+    pub estimated_rows: u64,
+    /// Blocks of the heap.
+    #[serde(default)]
+    pub blocks: u64,
+    /// `heap` and anything that keeps rows like it; other access methods can't be swept by block.
+    #[serde(default)]
+    pub access_method: Option<String>,
+    /// The `fillfactor`, in percent.
+    #[serde(default)]
+    pub fill_factor: Option<u32>,
+    /// For a partition: its parent.
+    #[serde(default)]
+    pub partition_of: Option<TableName>,
+    /// Inheritance children that are no partitions.
+    #[serde(default)]
+    pub inheritance_children: Vec<TableName>,
+    /// Columns of the partition key.
+    #[serde(default)]
+    pub partition_key: Vec<String>,
+    /// Columns in their order, without dropped ones.
+    pub columns: Vec<Column>,
+    /// Constraints of every kind.
+    #[serde(default)]
+    pub constraints: Vec<Constraint>,
+    /// Indexes, those of constraints included.
+    #[serde(default)]
+    pub indexes: Vec<Index>,
+    /// Triggers, without those that constraints make.
+    #[serde(default)]
+    pub triggers: Vec<Trigger>,
+    /// What else hangs on its columns.
+    #[serde(default)]
+    pub dependents: Vec<Dependent>,
+}
+
+/// How far an expression's value depends on when it is evaluated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Volatility {
+    /// Never.
+    #[default]
+    Immutable,
+    /// The same within one statement.
+    Stable,
+    /// Each time anew.
+    Volatile,
+}
+
+/// A column.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Column {
+    /// Its name.
+    pub name: String,
+    /// Its number (`attnum`).
+    pub number: i16,
+    /// Its type, as `format_type` writes it with an empty search path.
+    pub type_name: ServerText,
+    /// The name of its base type without modifiers (`int4`, `varchar`, `numeric`), for rules about types.
+    pub base_type: String,
+    /// Its type modifier (`atttypmod`), -1 for none.
+    pub type_modifier: i32,
+    /// Whether the type is a domain with constraints.
+    pub constrained_domain: bool,
+    /// Whether it is NOT NULL.
+    pub not_null: bool,
+    /// Its default.
+    pub default: Option<ColumnDefault>,
+    /// The expression of a generated column.
+    pub generated: Option<ServerText>,
+    /// `ALWAYS` or `BY DEFAULT` of an identity column.
+    pub identity: Option<String>,
+    /// The collation where it is not the type's own.
+    pub collation: Option<ServerText>,
+    /// Its comment.
+    pub comment: Option<String>,
+    /// Its statistics target where it is set.
+    pub statistics: Option<i32>,
+    /// Its storage (`PLAIN`, `MAIN`, …) where it is not the type's own.
+    pub storage: Option<String>,
+    /// Its own grants (`attacl`), as GRANT statements without the column: `(privilege, grantee, grantable)`.
+    pub grants: Vec<ColumnGrant>,
+    /// Its own options (`attoptions`), such as `n_distinct=5`.
+    pub options: Vec<String>,
+    /// The sequence that it owns.
+    pub owned_sequence: Option<TableName>,
+}
+
+/// A default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnDefault {
+    /// As `pg_get_expr` writes it with an empty search path.
+    pub expression: ServerText,
+    /// How far its value depends on when it is evaluated.
+    #[serde(default)]
+    pub volatility: Volatility,
+}
+
+/// A privilege on one column.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ColumnGrant {
+    /// `SELECT`, `INSERT`, `UPDATE` or `REFERENCES`.
+    pub privilege: String,
+    /// The role; none for `PUBLIC`.
+    pub grantee: Option<String>,
+    /// `WITH GRANT OPTION`.
+    pub grantable: bool,
+}
+
+/// The kind of a constraint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConstraintKind {
+    /// CHECK.
+    Check,
+    /// UNIQUE.
+    Unique,
+    /// PRIMARY KEY.
+    PrimaryKey,
+    /// FOREIGN KEY of this table.
+    ForeignKey,
+    /// EXCLUDE.
+    Exclude,
+    /// NOT NULL, PostgreSQL 18 and up.
+    NotNull,
+}
+
+/// A constraint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// Its name.
+    pub name: String,
+    /// Its kind.
+    pub kind: ConstraintKind,
+    /// The columns that it speaks of.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// As `pg_get_constraintdef` writes it with an empty search path.
+    pub definition: ServerText,
+    /// Whether it was proven for all rows.
+    #[serde(default = "yes")]
+    pub validated: bool,
+    /// Whether it is DEFERRABLE.
+    #[serde(default)]
+    pub deferrable: bool,
+    /// The index behind a UNIQUE, PRIMARY KEY or EXCLUDE.
+    #[serde(default)]
+    pub index: Option<String>,
+    /// The table that a FOREIGN KEY points to.
+    #[serde(default)]
+    pub references: Option<TableName>,
+    /// The columns that a FOREIGN KEY points to.
+    #[serde(default)]
+    pub referenced_columns: Vec<String>,
+    /// Whether it comes from a parent.
+    #[serde(default)]
+    pub inherited: bool,
+    /// Its comment.
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// An index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// Its name; its schema is the table's.
+    pub name: String,
+    /// As `pg_get_indexdef` writes it with an empty search path.
+    pub definition: ServerText,
+    /// Every column that it touches: keys, INCLUDE, expressions and predicate.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// Whether it is UNIQUE.
+    #[serde(default)]
+    pub unique: bool,
+    /// Whether it is the primary key's.
+    #[serde(default)]
+    pub primary: bool,
+    /// Whether it has an expression or a predicate.
+    #[serde(default)]
+    pub expression_or_predicate: bool,
+    /// Whether it can be used.
+    #[serde(default = "yes")]
+    pub valid: bool,
+    /// The constraint that owns it.
+    #[serde(default)]
+    pub constraint: Option<String>,
+    /// Whether it is the table's REPLICA IDENTITY.
+    #[serde(default)]
+    pub replica_identity: bool,
+    /// Whether the table is clustered on it.
+    #[serde(default)]
+    pub clustered: bool,
+    /// Its comment.
+    #[serde(default)]
+    pub comment: Option<String>,
+}
+
+/// A trigger of the user's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// Its name.
+    pub name: String,
+    /// Whether it fires before the row is written.
+    pub before: bool,
+    /// Whether it fires for each row.
+    pub row: bool,
+    /// Whether it fires for UPDATE.
+    pub on_update: bool,
+    /// Whether it fires at all (`tgenabled` is not `D`).
+    pub enabled: bool,
+    /// Columns of `UPDATE OF` and `WHEN`.
+    #[serde(default)]
+    pub columns: Vec<String>,
+    /// The function it calls, qualified.
+    pub function: String,
+    /// The function's source, to look for names in it.
+    #[serde(default)]
+    pub source: String,
+}
+
+/// Something outside of the table that names one of its columns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dependent {
+    /// As the server describes it: `view public.active_users`.
+    pub description: String,
+    /// The column; none when it hangs on the whole table.
+    pub column: Option<String>,
+}
+
+/// A named object that is no table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// `type`, `sequence` or `function`.
+    pub kind: String,
+    /// Schema and name.
+    pub name: TableName,
+    /// For a function: its volatility.
+    #[serde(default)]
+    pub volatility: Option<Volatility>,
+}

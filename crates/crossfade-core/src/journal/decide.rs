@@ -1,0 +1,87 @@
+//! What to do next: a pure function of the plan and of what the journal adds up to.
+
+use super::Direction;
+use super::Progress;
+use super::StepStatus;
+use crate::step::Action;
+use crate::step::Hold;
+use crate::step::Plan;
+use crate::step::StepId;
+
+/// What the executor does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Run the step's action.
+    Run(StepId),
+    /// The step was begun outside of a transaction and its end is not recorded: look first.
+    Probe(StepId),
+    /// Undo the step.
+    Undo(StepId),
+    /// Nothing until somebody lets go of the hold.
+    Wait(Hold),
+    /// Somebody paused it.
+    Paused,
+    /// All is done.
+    Finished,
+    /// All is undone.
+    RolledBack,
+    /// There is no way back any more: the step that dropped the old form can't be undone.
+    Stuck(StepId),
+}
+
+/// Decides.
+pub fn decide(plan: &Plan, progress: &Progress) -> Decision {
+    match progress.direction {
+        Direction::Forward => forward(plan, progress),
+        Direction::Backward => backward(plan, progress),
+    }
+}
+
+fn forward(plan: &Plan, progress: &Progress) -> Decision {
+    for (step, status) in plan.steps.iter().zip(&progress.steps) {
+        if *status == StepStatus::Succeeded {
+            continue;
+        }
+        if progress.paused {
+            return Decision::Paused;
+        }
+        return match &step.action {
+            Action::Hold(Hold::Deploy) if !progress.contract_requested => Decision::Wait(Hold::Deploy),
+            Action::Hold(Hold::Retention) if !progress.purge_requested => Decision::Wait(Hold::Retention),
+            Action::Concurrently(_) if *status != StepStatus::NotStarted => Decision::Probe(step.id),
+            Action::Hold(_)
+            | Action::Concurrently(_)
+            | Action::Ddl(_)
+            | Action::Validate(_)
+            | Action::Backfill(_)
+            | Action::Verify(_)
+            | Action::Assert(_) => Decision::Run(step.id),
+        };
+    }
+    Decision::Finished
+}
+
+fn backward(plan: &Plan, progress: &Progress) -> Decision {
+    let purge_began = plan.steps.iter().zip(&progress.steps).find(|(step, status)| {
+        step.phase == crate::step::Phase::Purge
+            && **status == StepStatus::Succeeded
+            && !matches!(step.action, Action::Hold(_))
+    });
+    if let Some((step, _)) = purge_began {
+        return Decision::Stuck(step.id);
+    }
+    for (step, status) in plan.steps.iter().zip(&progress.steps).rev() {
+        let to_undo = match status {
+            StepStatus::NotStarted | StepStatus::Undone => false,
+            StepStatus::Succeeded | StepStatus::Undoing | StepStatus::UndoFailed => step.undo.is_some(),
+            // A transaction whose end is not recorded did not happen; anything else may have.
+            StepStatus::Running | StepStatus::Failed => {
+                step.undo.is_some() && matches!(step.action, Action::Concurrently(_))
+            }
+        };
+        if to_undo {
+            return Decision::Undo(step.id);
+        }
+    }
+    Decision::RolledBack
+}

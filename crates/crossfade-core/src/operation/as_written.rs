@@ -1,0 +1,181 @@
+//! What harms no running code, and what a `direct` directive speaks for: it runs as it is written.
+
+use super::Operation;
+use crate::catalog::Catalog;
+use crate::finding::Finding;
+use crate::lock::LockMode;
+use crate::lock::TableLock;
+use crate::migration::Statement;
+use crate::plan::PlanContext;
+use crate::plan::StepsBuilder;
+use crate::sql;
+use crate::sql::AlterCommand;
+use crate::sql::Ident;
+use crate::sql::ObjectRef;
+use crate::sql::Sql;
+use crate::sql::StatementKind;
+use crate::sql::TableName;
+use crate::step::Claim;
+
+/// A statement that runs as written.
+#[derive(Clone, Debug)]
+pub(super) struct AsWritten {
+    pub statement: Statement,
+    /// The existing table that it changes, for conflicts with what is in flight.
+    pub claims: Vec<Claim>,
+}
+
+impl Operation for AsWritten {
+    fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
+        as_written(cx, &self.statement, steps);
+    }
+
+    fn project(&self, catalog: &mut Catalog) {
+        if let StatementKind::AlterTable { table, commands, .. } = &self.statement.parsed.kind
+            && let Some(name) = catalog.resolve(table).map(|table| table.name.clone())
+            && let Some(table) = catalog.tables.iter_mut().find(|table| table.name == name)
+        {
+            for command in commands {
+                if let AlterCommand::AddColumn { column, .. } = command {
+                    table.columns.push(super::add_column::projected(column));
+                }
+            }
+        }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.claims.clone()
+    }
+}
+
+/// Adds a statement's step.
+pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mut StepsBuilder<'_>) {
+    let (what, touches) = touches(&statement.parsed.kind);
+    let mut locks: Vec<TableLock> = Vec::new();
+    for (name, mode) in touches {
+        let Some(table) = cx.catalog.resolve(&name) else { continue };
+        if mode <= LockMode::RowExclusive {
+            continue;
+        }
+        for relation in cx.catalog.tree(table) {
+            if !locks.iter().any(|lock| lock.table == relation.name) {
+                locks.push(TableLock::new(relation.name.clone(), mode));
+            }
+        }
+    }
+    locks.sort();
+    let undo = statement.undo.clone().or_else(|| undo(&statement.parsed.kind));
+    let one_line = statement.parsed.text.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = one_line.chars().take(90).collect();
+    let summary = if one_line.is_empty() {
+        what
+    } else if shown.len() < one_line.len() {
+        format!("{shown}…")
+    } else {
+        shown
+    };
+    let at = Some(statement.parsed.span);
+    steps.as_written(
+        summary,
+        crate::step::Statement { sql: statement.parsed.text.clone(), at },
+        undo,
+        locks,
+        Vec::new(),
+    );
+}
+
+/// The tables that a statement locks, and how. Source: measured lock modes, reference lint-rules A1 to A9.
+pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode)>) {
+    match kind {
+        StatementKind::AlterTable { table, commands, .. } => {
+            let mut all = Vec::new();
+            let mut strongest = LockMode::ShareUpdateExclusive;
+            for command in commands {
+                let mode = match command {
+                    AlterCommand::AddConstraint(constraint) => match &constraint.form {
+                        crate::sql::ConstraintForm::ForeignKey(references) => {
+                            if let Some(references) = references {
+                                all.push((references.clone(), LockMode::ShareRowExclusive));
+                            }
+                            LockMode::ShareRowExclusive
+                        }
+                        crate::sql::ConstraintForm::Check
+                        | crate::sql::ConstraintForm::Unique
+                        | crate::sql::ConstraintForm::PrimaryKey
+                        | crate::sql::ConstraintForm::Other(_) => LockMode::AccessExclusive,
+                    },
+                    AlterCommand::Other { lock, .. } => *lock,
+                    AlterCommand::AddColumn { .. }
+                    | AlterCommand::DropColumn { .. }
+                    | AlterCommand::AlterType { .. }
+                    | AlterCommand::SetNotNull { .. }
+                    | AlterCommand::SetDefault { .. }
+                    | AlterCommand::DropNotNull { .. } => LockMode::AccessExclusive,
+                };
+                strongest = strongest.max(mode);
+            }
+            all.insert(0, (table.clone(), strongest));
+            ("ALTER TABLE".to_owned(), all)
+        }
+        StatementKind::RenameColumn { table, .. } => {
+            ("RENAME COLUMN".to_owned(), vec![(table.clone(), LockMode::AccessExclusive)])
+        }
+        StatementKind::CreateIndex(index) => ("CREATE INDEX".to_owned(), vec![(index.table.clone(), LockMode::Share)]),
+        StatementKind::DropIndex { .. } => ("DROP INDEX".to_owned(), Vec::new()),
+        StatementKind::Update(update) => ("UPDATE".to_owned(), vec![(update.table.clone(), LockMode::RowExclusive)]),
+        StatementKind::CreateTable { references, parents, .. } => {
+            let references = references.iter().cloned().map(|table| (table, LockMode::ShareRowExclusive));
+            let parents = parents.iter().cloned().map(|table| (table, LockMode::AccessExclusive));
+            ("CREATE TABLE".to_owned(), references.chain(parents).collect())
+        }
+        StatementKind::Other { what, touches, .. } => (what.clone(), touches.clone()),
+        StatementKind::Transaction(_) | StatementKind::NotInTransaction { .. } | StatementKind::CopyFromStdin => {
+            ("statement".to_owned(), Vec::new())
+        }
+    }
+}
+
+/// What undoes a statement, where that follows from its text.
+pub(super) fn undo(kind: &StatementKind) -> Option<Sql> {
+    match kind {
+        StatementKind::CreateTable { name, if_not_exists: false, .. } => Some(sql!("DROP TABLE {}", written(name))),
+        StatementKind::AlterTable { table, if_exists: false, commands, .. } => {
+            let drops: Option<Vec<Sql>> = commands
+                .iter()
+                .rev()
+                .map(|command| match command {
+                    AlterCommand::AddColumn { column, if_not_exists: false } => {
+                        Some(sql!("DROP COLUMN {}", Ident::new(column.name.as_str())))
+                    }
+                    _ => None,
+                })
+                .collect();
+            Some(sql!("ALTER TABLE {} {}", written(table), Sql::join(drops?, ", ")))
+        }
+        StatementKind::CreateIndex(index) if !index.if_not_exists => {
+            let name = ObjectRef { schema: index.table.schema.clone(), name: index.name.clone()? };
+            Some(sql!("DROP INDEX {}", written(&name)))
+        }
+        StatementKind::Other { undo, .. } => undo.clone(),
+        StatementKind::CreateTable { .. }
+        | StatementKind::AlterTable { .. }
+        | StatementKind::CreateIndex(_)
+        | StatementKind::RenameColumn { .. }
+        | StatementKind::DropIndex { .. }
+        | StatementKind::Update(_)
+        | StatementKind::Transaction(_)
+        | StatementKind::NotInTransaction { .. }
+        | StatementKind::CopyFromStdin => None,
+    }
+}
+
+fn written(name: &ObjectRef) -> Sql {
+    match &name.schema {
+        Some(schema) => sql!("{}", TableName::new(schema.as_str(), name.name.as_str())),
+        None => sql!("{}", Ident::new(name.name.as_str())),
+    }
+}

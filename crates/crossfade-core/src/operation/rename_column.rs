@@ -1,0 +1,151 @@
+//! RENAME COLUMN: a copy under the new name lives beside the old column until contract; then the copy goes and the old column takes
+//! its name.
+//!
+//! So everything that hangs on the column (constraints, indexes, views, grants, statistics) ends just as a direct rename leaves it, and the
+//! way back after contract is another rename (docs/decisions/0006).
+
+use std::collections::BTreeMap;
+
+use super::Operation;
+use super::claim;
+use super::column_exists;
+use super::no_column;
+use super::old_column;
+use super::sync_refusals;
+use super::trigger_warnings;
+use crate::catalog::Catalog;
+use crate::catalog::Table;
+use crate::catalog::TableKind;
+use crate::finding::Finding;
+use crate::plan::Group;
+use crate::plan::NewColumn;
+use crate::plan::PlanContext;
+use crate::plan::Shape;
+use crate::plan::StepsBuilder;
+use crate::plan::Until;
+use crate::sql;
+use crate::sql::Expr;
+use crate::sql::Ident;
+use crate::sql::IndexDefinition;
+use crate::sql::Span;
+use crate::sql::TableName;
+use crate::step::Claim;
+use crate::step::Concurrently;
+use crate::step::Phase;
+use crate::step::Probe;
+
+/// A column that gets another name.
+#[derive(Clone, Debug)]
+pub(super) struct RenameColumn {
+    pub table: Table,
+    pub from: String,
+    pub to: String,
+    pub span: Span,
+}
+
+impl Operation for RenameColumn {
+    fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
+        if self.table.column(&self.from).is_none() {
+            return vec![no_column(&self.table, &self.from, self.span)];
+        }
+        let mut findings = sync_refusals(cx, &self.table, &self.from, self.span);
+        if self.table.column(&self.to).is_some() {
+            findings.push(column_exists(&self.table, &self.to, self.span));
+        }
+        findings.extend(trigger_warnings(&self.table, &self.from, self.span));
+        findings
+    }
+
+    fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
+        let Some(column) = self.table.column(&self.from) else { return };
+        let (from, to) = (Ident::new(self.from.as_str()), Ident::new(self.to.as_str()));
+        let table = &self.table.name;
+        let collation =
+            column.collation.as_ref().map(|collation| sql!(" COLLATE {}", collation)).unwrap_or_else(|| sql!(""));
+        steps.add_column(table, sql!("{} {}{}", to, column.type_name, collation));
+        steps.sync(
+            table,
+            Group {
+                shape: Shape::Rename,
+                old: vec![old_column(cx, column, Some(Expr::column(&self.to)))],
+                new: vec![NewColumn {
+                    name: to.clone(),
+                    type_name: sql!("{}", column.type_name),
+                    up: Expr::column(&self.from),
+                }],
+                until: Until::Contract,
+                mend: None,
+                loud: false,
+            },
+        );
+        let names = BTreeMap::from([(self.from.clone(), self.to.clone())]);
+        for leaf in cx.catalog.leaves(&self.table) {
+            copy_indexes(cx, leaf, &self.from, &names, steps);
+        }
+        steps.contract(
+            table,
+            format!("drop the copy, rename {from} of {table} to {to}"),
+            vec![
+                sql!("ALTER TABLE {} DROP COLUMN {}", table, to),
+                sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, from, to),
+            ],
+            vec![sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, to, from)],
+        );
+    }
+
+    fn project(&self, catalog: &mut Catalog) {
+        let Some(table) = catalog.tables.iter_mut().find(|table| table.name == self.table.name) else { return };
+        if let Some(column) = table.columns.iter_mut().find(|column| column.name == self.from) {
+            column.name = self.to.clone();
+        }
+        let rename = |names: &mut Vec<String>| {
+            for name in names.iter_mut().filter(|name| **name == self.from) {
+                *name = self.to.clone();
+            }
+        };
+        table.constraints.iter_mut().for_each(|constraint| rename(&mut constraint.columns));
+        table.indexes.iter_mut().for_each(|index| rename(&mut index.columns));
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        vec![claim(&self.table, &self.from), claim(&self.table, &self.to)]
+    }
+}
+
+/// New code looks rows up by the new name while both live, and names it in ON CONFLICT: the copy needs the old column's indexes. They
+/// go with the copy.
+fn copy_indexes(
+    cx: &PlanContext<'_>,
+    leaf: &Table,
+    from: &str,
+    names: &BTreeMap<String, String>,
+    steps: &mut StepsBuilder<'_>,
+) {
+    if leaf.kind != TableKind::Table {
+        return;
+    }
+    for index in leaf.indexes_on(from).filter(|index| index.valid) {
+        let own = cx.own_name("ix", &index.name);
+        let constraint = leaf.constraints.iter().find(|constraint| Some(&constraint.name) == index.constraint.as_ref());
+        let definition = IndexDefinition::parse(&index.definition).and_then(|definition| definition.renaming(names));
+        let Some(definition) = definition else { continue };
+        let definition = definition.named(&own).on(&leaf.name).concurrently(true);
+        let checked_late = constraint.is_some_and(|constraint| constraint.deferrable);
+        let definition = if checked_late { definition.not_unique() } else { definition };
+        let Some(run) = definition.to_sql() else { continue };
+        let name = TableName { schema: leaf.name.schema.clone(), name: own };
+        steps.concurrently(
+            Phase::Migrate,
+            &leaf.name,
+            format!("build the copy's own {} on {}", index.name, leaf.name),
+            Concurrently {
+                run,
+                probe: Probe::IndexIsValid { index: name.clone(), table: leaf.name.clone(), definition: None },
+            },
+            Some(Concurrently {
+                run: sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", name),
+                probe: Probe::IndexIsGone { index: name },
+            }),
+        );
+    }
+}

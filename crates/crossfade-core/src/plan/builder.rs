@@ -1,0 +1,692 @@
+//! Gathers what operations want done and puts it into the one order in which it is safe.
+//!
+//! Within a phase, one table's changes are one short transaction wherever they can be: no committed state has a trigger that
+//! names a missing column (reference, D10).
+
+use super::PlanContext;
+use super::sync;
+use super::sync::Group;
+use super::sync::Mode;
+use super::sync::Names;
+use super::sync::Shape;
+use super::sync::Until;
+use crate::catalog::Table;
+use crate::catalog::TableKind;
+use crate::finding::Finding;
+use crate::lock::LockMode;
+use crate::lock::TableLock;
+use crate::sql;
+use crate::sql::Ident;
+use crate::sql::Literal;
+use crate::sql::Sql;
+use crate::sql::TableName;
+use crate::step::Action;
+use crate::step::Backfill;
+use crate::step::BackfillUnit;
+use crate::step::ChunkBounds;
+use crate::step::Concurrently;
+use crate::step::Ddl;
+use crate::step::Hold;
+use crate::step::Phase;
+use crate::step::Preflight;
+use crate::step::Statement;
+use crate::step::Step;
+use crate::step::StepId;
+use crate::step::Validate;
+use crate::step::Verify;
+use crate::step::VerifyUnit;
+
+/// The place of a step within its phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Early,
+    Fill,
+    Body,
+    Verify,
+    Settle,
+    Late,
+}
+
+struct Draft {
+    phase: Phase,
+    rank: Rank,
+    summary: String,
+    action: Action,
+    undo: Option<Action>,
+    locks: Vec<TableLock>,
+    hazards: Vec<String>,
+}
+
+struct Sync {
+    table: TableName,
+    groups: Vec<Group>,
+    /// Columns to add at expand, complete with their types.
+    add: Vec<Sql>,
+    /// What contract does to this table, and what takes it back.
+    contract: Vec<Sql>,
+    contract_undo: Vec<Sql>,
+    contract_says: Vec<String>,
+    purge: Vec<Sql>,
+    purge_says: Vec<String>,
+}
+
+/// Collects steps.
+pub struct StepsBuilder<'a> {
+    cx: PlanContext<'a>,
+    drafts: Vec<Draft>,
+    syncs: Vec<Sync>,
+    preflight: Vec<Preflight>,
+    findings: Vec<Finding>,
+}
+
+impl<'a> StepsBuilder<'a> {
+    /// An empty plan.
+    pub fn new(cx: PlanContext<'a>) -> StepsBuilder<'a> {
+        StepsBuilder { cx, drafts: Vec::new(), syncs: Vec::new(), preflight: Vec::new(), findings: Vec::new() }
+    }
+
+    /// A statement of the user's, as it is written. Neighbours share one transaction.
+    pub fn as_written(
+        &mut self,
+        summary: String,
+        statement: Statement,
+        undo: Option<Sql>,
+        locks: Vec<TableLock>,
+        hazards: Vec<String>,
+    ) {
+        if let Some(Draft {
+            phase: Phase::Expand,
+            rank: Rank::Body,
+            action: Action::Ddl(ddl),
+            undo: last_undo,
+            locks: last_locks,
+            hazards: last_hazards,
+            summary: last_summary,
+            ..
+        }) = self.drafts.last_mut()
+            && ddl.as_written
+        {
+            ddl.statements.push(statement);
+            for lock in locks {
+                add_lock(&mut ddl.lock_first, lock.clone());
+                add_lock(last_locks, lock);
+            }
+            last_hazards.extend(hazards);
+            if !last_summary.ends_with(" …") {
+                last_summary.push_str(" …");
+            }
+            match (last_undo, undo) {
+                (Some(Action::Ddl(all)), Some(undo)) => all.statements.insert(0, undo.into()),
+                (slot, _) => *slot = None,
+            }
+            return;
+        }
+        let ddl = Ddl { lock_first: locks.clone(), statements: vec![statement], as_written: true };
+        let undo = undo
+            .map(|undo| Action::Ddl(Ddl { lock_first: Vec::new(), statements: vec![undo.into()], as_written: true }));
+        self.push(Phase::Expand, Rank::Body, summary, Action::Ddl(ddl), undo, locks, hazards);
+    }
+
+    /// Statements of ours on one table, in a transaction of their own.
+    pub fn ddl(
+        &mut self,
+        phase: Phase,
+        table: &Table,
+        mode: LockMode,
+        summary: String,
+        statements: Vec<Sql>,
+        undo: Vec<Sql>,
+    ) {
+        let locks = vec![TableLock::new(table.name.clone(), mode)];
+        let make = |statements: Vec<Sql>| {
+            let statements = statements.into_iter().map(Statement::from).collect();
+            Action::Ddl(Ddl { lock_first: locks.clone(), statements, as_written: false })
+        };
+        let undo = (!undo.is_empty()).then(|| make(undo));
+        let all = self.tree_locks(table, mode);
+        self.push(phase, Rank::Body, summary, make(statements), undo, all, Vec::new());
+    }
+
+    /// A statement that can't run in a transaction.
+    pub fn concurrently(
+        &mut self,
+        phase: Phase,
+        table: &TableName,
+        summary: String,
+        run: Concurrently,
+        undo: Option<Concurrently>,
+    ) {
+        let locks = vec![TableLock::new(table.clone(), LockMode::ShareUpdateExclusive)];
+        self.push(
+            phase,
+            Rank::Body,
+            summary,
+            Action::Concurrently(run),
+            undo.map(Action::Concurrently),
+            locks,
+            Vec::new(),
+        );
+    }
+
+    /// A long check under a weak lock.
+    pub fn validate(&mut self, phase: Phase, table: &Table, summary: String, validate: Validate) {
+        let locks = self.tree_locks(table, LockMode::ShareUpdateExclusive);
+        self.push(phase, Rank::Body, summary, Action::Validate(validate), None, locks, Vec::new());
+    }
+
+    /// An assertion before anything of this migration happens.
+    pub fn assert_first(&mut self, assert: crate::step::Assert) {
+        let summary = assert.message.clone();
+        self.push(Phase::Expand, Rank::Early, summary, Action::Assert(assert), None, Vec::new(), Vec::new());
+    }
+
+    /// A step that does nothing forward; going back, it does this at this place of the order.
+    pub fn on_the_way_back(&mut self, phase: Phase, summary: String, undo: Action, locks: Vec<TableLock>) {
+        self.push(phase, Rank::Late, summary, Action::Ddl(Ddl::default()), Some(undo), locks, Vec::new());
+    }
+
+    /// A query that the server must accept before the plan is recorded.
+    pub fn preflight(&mut self, preflight: Preflight) {
+        self.preflight.push(preflight);
+    }
+
+    /// A warning.
+    pub fn finding(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Keeps these columns of a table equal.
+    pub fn sync(&mut self, table: &TableName, group: Group) {
+        self.sync_of(table).groups.push(group);
+    }
+
+    /// A column to add in the transaction that installs the sync.
+    pub fn add_column(&mut self, table: &TableName, add: Sql) {
+        self.sync_of(table).add.push(add);
+    }
+
+    /// What contract does to a table, and what takes it back, in the one transaction of the table's contract.
+    pub fn contract(&mut self, table: &TableName, says: String, statements: Vec<Sql>, undo: Vec<Sql>) {
+        let sync = self.sync_of(table);
+        sync.contract.extend(statements);
+        let mut undo = undo;
+        undo.append(&mut sync.contract_undo);
+        sync.contract_undo = undo;
+        sync.contract_says.push(says);
+    }
+
+    /// What purge does to a table.
+    pub fn purge(&mut self, table: &TableName, says: String, statements: Vec<Sql>) {
+        let sync = self.sync_of(table);
+        sync.purge.extend(statements);
+        sync.purge_says.push(says);
+    }
+
+    fn sync_of(&mut self, table: &TableName) -> &mut Sync {
+        let at = self.syncs.iter().position(|sync| sync.table == *table).unwrap_or_else(|| {
+            self.syncs.push(Sync {
+                table: table.clone(),
+                groups: Vec::new(),
+                add: Vec::new(),
+                contract: Vec::new(),
+                contract_undo: Vec::new(),
+                contract_says: Vec::new(),
+                purge: Vec::new(),
+                purge_says: Vec::new(),
+            });
+            self.syncs.len() - 1
+        });
+        &mut self.syncs[at]
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "they are the fields of a step, each once")]
+    fn push(
+        &mut self,
+        phase: Phase,
+        rank: Rank,
+        summary: String,
+        action: Action,
+        undo: Option<Action>,
+        locks: Vec<TableLock>,
+        hazards: Vec<String>,
+    ) {
+        self.drafts.push(Draft { phase, rank, summary, action, undo, locks, hazards });
+    }
+
+    fn tree_locks(&self, table: &Table, mode: LockMode) -> Vec<TableLock> {
+        self.cx.catalog.tree(table).into_iter().map(|relation| TableLock::new(relation.name.clone(), mode)).collect()
+    }
+
+    /// The steps in their order, with the holds between them.
+    pub fn finish(mut self) -> (Vec<Step>, Vec<Preflight>, Vec<Finding>) {
+        for sync in std::mem::take(&mut self.syncs) {
+            self.lower_sync(sync);
+        }
+        self.drafts.sort_by_key(|draft| (draft.phase, draft.rank));
+        let contract = self.drafts.iter().position(|draft| draft.phase == Phase::Contract);
+        if let Some(at) = contract {
+            self.drafts.insert(at, hold(Phase::Contract, Hold::Deploy));
+            if self.cx.policy.retain {
+                let purge =
+                    self.drafts.iter().position(|draft| draft.phase == Phase::Purge).unwrap_or(self.drafts.len());
+                self.drafts.insert(purge, hold(Phase::Purge, Hold::Retention));
+            }
+        }
+        let steps = self
+            .drafts
+            .into_iter()
+            .enumerate()
+            .map(|(position, draft)| Step {
+                id: StepId(position as u16),
+                phase: draft.phase,
+                summary: draft.summary,
+                action: draft.action,
+                undo: draft.undo,
+                locks: draft.locks,
+                hazards: draft.hazards,
+            })
+            .collect();
+        (steps, self.preflight, self.findings)
+    }
+
+    fn lower_sync(&mut self, sync: Sync) {
+        let catalog = self.cx.catalog;
+        let Some(table) = catalog.table(&sync.table) else { return };
+        let names = Names::new(&self.cx.policy.schema, &self.cx.migration.version, &table.name);
+        let tree: Vec<TableName> = catalog.tree(table).into_iter().map(|relation| relation.name.clone()).collect();
+        let syncing: Vec<&Group> = sync.groups.iter().filter(|group| group.syncs()).collect();
+        let filling: Vec<&Group> = sync.groups.iter().filter(|group| group.fills()).collect();
+        let lasting: Vec<&Group> = syncing.iter().copied().filter(|group| group.until == Until::Contract).collect();
+        let reverse: Vec<&Group> = if self.cx.policy.retain {
+            sync.groups.iter().filter(|group| group.reverses()).collect()
+        } else {
+            Vec::new()
+        };
+        let loud = filling.iter().any(|group| group.loud);
+        let before_triggers = std::iter::once(table).chain(catalog.leaves(table)).any(|relation| {
+            relation
+                .triggers
+                .iter()
+                .any(|trigger| trigger.before && trigger.row && trigger.on_update && trigger.enabled)
+        });
+        let restore = before_triggers && !loud && !filling.is_empty();
+        let function = |groups: &[&Group], mode| sync::function(&names, groups, mode, &catalog.search_path, restore);
+        let triggers = |groups: &[&Group], mode| sync::triggers(&names, groups, mode, &tree, restore);
+
+        self.lower_expand(table, &sync, &names, &syncing, &function, &triggers);
+        if !filling.is_empty() {
+            self.lower_fill(table, &filling, !loud);
+            self.lower_verify(table, &filling, Phase::Migrate, loud_help());
+        }
+        self.lower_settle(table, &names, &syncing, &lasting, &function, &triggers);
+        self.lower_contract(table, &sync, &names, &lasting, &reverse, &function, &triggers);
+    }
+
+    fn lower_expand(
+        &mut self,
+        table: &Table,
+        sync: &Sync,
+        names: &Names,
+        syncing: &[&Group],
+        function: &dyn Fn(&[&Group], Mode) -> Sql,
+        triggers: &dyn Fn(&[&Group], Mode) -> Vec<Sql>,
+    ) {
+        let mut statements = Vec::new();
+        let mut undo = Vec::new();
+        if !syncing.is_empty() {
+            undo.extend(names.drop_triggers());
+            undo.push(names.drop_function());
+        }
+        if !sync.add.is_empty() {
+            statements.push(sql!(
+                "ALTER TABLE {} {}",
+                table.name,
+                Sql::join(sync.add.iter().map(|add| sql!("ADD COLUMN {}", add)), ", ")
+            ));
+        }
+        undo.extend(drop_added(table, &sync.groups));
+        if !syncing.is_empty() {
+            statements.push(function(syncing, Mode::Filling));
+            statements.extend(triggers(syncing, Mode::Filling));
+        }
+        if statements.is_empty() {
+            return;
+        }
+        let markers: Vec<&Ident> = sync.groups.iter().filter_map(marker_of).collect();
+        let mode = if sync.add.is_empty() && markers.is_empty() {
+            LockMode::ShareRowExclusive
+        } else {
+            LockMode::AccessExclusive
+        };
+        let summary = expand_summary(table, &sync.groups, !syncing.is_empty());
+        if markers.is_empty() {
+            self.ddl(Phase::Expand, table, mode, summary, statements, undo);
+            return;
+        }
+        // What was mended is taken back after the trigger is gone and before the marker goes.
+        let adds = markers.iter().map(|marker| sql!("ADD COLUMN {} boolean", marker));
+        let drops = markers.iter().map(|marker| sql!("DROP COLUMN IF EXISTS {}", marker));
+        self.ddl(
+            Phase::Expand,
+            table,
+            LockMode::AccessExclusive,
+            format!("remember in {} which values were NULL", table.name),
+            vec![sql!("ALTER TABLE {} {}", table.name, Sql::join(adds, ", "))],
+            vec![sql!("ALTER TABLE {} {}", table.name, Sql::join(drops, ", "))],
+        );
+        let groups: Vec<&Group> = sync.groups.iter().filter(|group| marker_of(group).is_some()).collect();
+        let unmend = self.unmend(table, &groups);
+        let locks = self.tree_locks(table, LockMode::RowExclusive);
+        self.push(
+            Phase::Expand,
+            Rank::Body,
+            format!("on the way back: make NULL again in {} what was mended", table.name),
+            Action::Ddl(Ddl::default()),
+            Some(unmend),
+            locks,
+            Vec::new(),
+        );
+        self.ddl(Phase::Expand, table, mode, summary, statements, undo);
+    }
+
+    fn unmend(&self, table: &Table, groups: &[&Group]) -> Action {
+        let mut set = Vec::new();
+        let mut marked = Vec::new();
+        for group in groups {
+            if let (Some(marker), Some(column)) = (marker_of(group), group.old.first()) {
+                set.push(sql!("{} = CASE WHEN {} THEN NULL ELSE {} END", column.name, marker, column.name));
+                set.push(sql!("{} = NULL", marker));
+                marked.push(sql!("{}", marker));
+            }
+        }
+        Action::Backfill(self.sweep(table, Sql::join(set, ", "), Sql::join(marked, " OR "), true))
+    }
+
+    fn lower_fill(&mut self, table: &Table, filling: &[&Group], quiet: bool) {
+        let several = filling.len() > 1;
+        let set = Sql::join(filling.iter().flat_map(|group| group.assignments(several)), ", ");
+        let unfilled = Sql::join(filling.iter().map(|group| sql!("NOT {}", group.filled())), " OR ");
+        let backfill = self.sweep(table, set, unfilled, quiet);
+        let columns = filling.iter().flat_map(|group| filled_columns(group)).collect::<Vec<_>>().join(", ");
+        let mut hazards = Vec::new();
+        for trigger in table.triggers.iter().filter(|trigger| trigger.on_update && trigger.enabled) {
+            if !quiet {
+                hazards.push(format!(
+                    "trigger {} fires for each row that is filled, as it would for an UPDATE",
+                    trigger.name
+                ));
+            } else if !trigger.before {
+                hazards.push(format!(
+                    "trigger {} fires for each row that is filled, unless the role may set session_replication_role",
+                    trigger.name
+                ));
+            }
+        }
+        let locks = self.tree_locks(table, LockMode::RowExclusive);
+        let summary = format!("fill {columns} of {} for existing rows", table.name);
+        self.push(Phase::Migrate, Rank::Fill, summary, Action::Backfill(backfill), None, locks, hazards);
+    }
+
+    fn sweep(&self, table: &Table, set: Sql, condition: Sql, quiet: bool) -> Backfill {
+        let bounds = self.bounds();
+        let units = self
+            .cx
+            .catalog
+            .leaves(table)
+            .into_iter()
+            .map(|leaf| BackfillUnit {
+                relation: leaf.name.clone(),
+                statement: sql!(
+                    "UPDATE ONLY {} SET {} WHERE {} AND ({})",
+                    leaf.name,
+                    set,
+                    self.in_chunk(bounds),
+                    condition
+                ),
+                bounds,
+                stripes: stripes(leaf),
+                estimated_rows: leaf.estimated_rows,
+            })
+            .collect();
+        Backfill { table: table.name.clone(), units, quiet }
+    }
+
+    fn lower_verify(&mut self, table: &Table, filling: &[&Group], phase: Phase, help: String) {
+        let bounds = self.bounds();
+        let differs = Sql::join(filling.iter().map(|group| sql!("NOT {}", group.filled())), " OR ");
+        let key = table.key();
+        let key = if key.is_empty() {
+            sql!("ctid::text")
+        } else {
+            let parts = key
+                .into_iter()
+                .map(|name| sql!("{} || coalesce({}::text, 'NULL')", Literal(format!("{name}=")), Ident::new(name)));
+            Sql::join(parts, " || ', ' || ")
+        };
+        let units = self
+            .cx
+            .catalog
+            .leaves(table)
+            .into_iter()
+            .map(|leaf| VerifyUnit {
+                relation: leaf.name.clone(),
+                query: sql!(
+                    "SELECT count(*), count(*) FILTER (WHERE {}), (array_agg({}) FILTER (WHERE {}))[1:5] FROM ONLY {} WHERE {}",
+                    differs, key, differs, leaf.name, self.in_chunk(bounds)
+                ),
+                bounds,
+                estimated_rows: leaf.estimated_rows,
+            })
+            .collect();
+        let summary = format!("verify that old and new form agree in every row of {}", table.name);
+        let locks = self.tree_locks(table, LockMode::AccessShare);
+        let verify = Action::Verify(Verify { table: table.name.clone(), units, help });
+        self.push(phase, Rank::Verify, summary, verify, None, locks, Vec::new());
+    }
+
+    fn lower_settle(
+        &mut self,
+        table: &Table,
+        names: &Names,
+        syncing: &[&Group],
+        lasting: &[&Group],
+        function: &dyn Fn(&[&Group], Mode) -> Sql,
+        triggers: &dyn Fn(&[&Group], Mode) -> Vec<Sql>,
+    ) {
+        if syncing.is_empty() {
+            return;
+        }
+        let all_last = lasting.len() == syncing.len();
+        if all_last && !syncing.iter().any(|group| group.fills()) {
+            return;
+        }
+        let (summary, statements, locks) = if lasting.is_empty() {
+            let mut statements = names.drop_triggers();
+            statements.push(names.drop_function());
+            let locks = self.tree_locks(table, LockMode::AccessExclusive);
+            (format!("every row of {} is filled: take the sync off", table.name), statements, locks)
+        } else if all_last {
+            let summary = format!("every row of {} is filled: the sync only follows changes from now on", table.name);
+            (summary, vec![function(lasting, Mode::Settled)], Vec::new())
+        } else {
+            let mut statements = names.drop_triggers();
+            statements.push(function(lasting, Mode::Settled));
+            statements.extend(triggers(lasting, Mode::Settled));
+            let locks = self.tree_locks(table, LockMode::AccessExclusive);
+            (
+                format!("every row of {} is filled: the sync only follows changes from now on", table.name),
+                statements,
+                locks,
+            )
+        };
+        let lock_first = locks.first().cloned().into_iter().collect();
+        let statements = statements.into_iter().map(Statement::from).collect();
+        let action = Action::Ddl(Ddl { lock_first, statements, as_written: false });
+        self.push(Phase::Migrate, Rank::Settle, summary, action, None, locks, Vec::new());
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
+    fn lower_contract(
+        &mut self,
+        table: &Table,
+        sync: &Sync,
+        names: &Names,
+        lasting: &[&Group],
+        reverse: &[&Group],
+        function: &dyn Fn(&[&Group], Mode) -> Sql,
+        triggers: &dyn Fn(&[&Group], Mode) -> Vec<Sql>,
+    ) {
+        if lasting.is_empty() && sync.contract.is_empty() {
+            return;
+        }
+        let two_way: Vec<&Group> =
+            lasting.iter().copied().filter(|group| group.fills() && !group.old.is_empty()).collect();
+        if !two_way.is_empty() {
+            self.lower_verify(table, &two_way, Phase::Contract, contract_help());
+        }
+        let mut statements = Vec::new();
+        let mut undo = Vec::new();
+        if !lasting.is_empty() {
+            statements.extend(names.drop_triggers());
+            undo.extend(names.drop_triggers());
+            undo.push(names.drop_function());
+        }
+        statements.extend(sync.contract.iter().cloned());
+        undo.extend(sync.contract_undo.iter().cloned());
+        undo.extend(drop_added(table, &sync.groups));
+        if !reverse.is_empty() {
+            statements.push(function(reverse, Mode::Reverse));
+            statements.extend(triggers(reverse, Mode::Reverse));
+        } else if !lasting.is_empty() {
+            statements.push(names.drop_function());
+        }
+        let says = if sync.contract_says.is_empty() {
+            format!("take the sync off {}", table.name)
+        } else {
+            sync.contract_says.join("; ")
+        };
+        self.ddl(Phase::Contract, table, LockMode::AccessExclusive, says, statements, undo);
+        let mut purge = Vec::new();
+        if !reverse.is_empty() {
+            purge.extend(names.drop_triggers());
+            purge.push(names.drop_function());
+        }
+        purge.extend(sync.purge.iter().cloned());
+        if !purge.is_empty() {
+            let says = sync.purge_says.join("; ");
+            self.ddl(Phase::Purge, table, LockMode::AccessExclusive, says, purge, Vec::new());
+        }
+    }
+
+    fn bounds(&self) -> ChunkBounds {
+        if self.cx.catalog.major() >= 14 { ChunkBounds::TidRange } else { ChunkBounds::TidList }
+    }
+
+    fn in_chunk(&self, bounds: ChunkBounds) -> Sql {
+        match bounds {
+            ChunkBounds::TidRange => sql!(
+                "ctid >= ($1::text)::tid AND ctid < ($2::text)::tid AND ($3::int4 = 1 OR (((ctid::text)::point)[1])::int4 % $3::int4 = $4::int4)"
+            ),
+            // Before 14 there is no TID range scan; the TIDs that a block can hold are written out.
+            ChunkBounds::TidList => sql!(
+                "ctid = ANY (ARRAY(SELECT format('(%s,%s)', b, o)::tid FROM generate_series($1::int8, $2::int8 - 1) AS b, generate_series(1, {}) AS o WHERE $3::int4 = 1 OR o % $3::int4 = $4::int4))",
+                crate::sql::Number(i64::from(self.cx.catalog.block_size.max(8192) / 28))
+            ),
+        }
+    }
+}
+
+/// Stripes for a relation: half the rows of a page, from 4 to 16; one where pages have room or hold few rows.
+///
+/// Source: reference B3.4, measured: with k stripes about 1/k of the rows leave their page.
+fn stripes(table: &Table) -> u32 {
+    if table.blocks < 64 || table.fill_factor.is_some_and(|percent| percent <= 60) {
+        return 1;
+    }
+    let rows_per_block = table.estimated_rows / table.blocks.max(1);
+    if rows_per_block < 8 { 1 } else { (rows_per_block / 2).clamp(4, 16) as u32 }
+}
+
+fn add_lock(locks: &mut Vec<TableLock>, lock: TableLock) {
+    match locks.iter_mut().find(|known| known.table == lock.table) {
+        Some(known) if known.mode.covers(lock.mode) => {}
+        Some(known) if lock.mode.covers(known.mode) => known.mode = lock.mode,
+        Some(known) => known.mode = LockMode::ShareRowExclusive,
+        None => {
+            locks.push(lock);
+            locks.sort();
+        }
+    }
+}
+
+fn hold(phase: Phase, hold: Hold) -> Draft {
+    let summary = match hold {
+        Hold::Deploy => "wait until the new code is deployed everywhere (`crossfade contract`)",
+        Hold::Retention => "keep the old form for the way back (`crossfade purge`)",
+    };
+    Draft {
+        phase,
+        rank: Rank::Early,
+        summary: summary.to_owned(),
+        action: Action::Hold(hold),
+        undo: None,
+        locks: Vec::new(),
+        hazards: Vec::new(),
+    }
+}
+
+fn marker_of(group: &Group) -> Option<&Ident> {
+    match &group.shape {
+        Shape::Mend { marker } => Some(marker),
+        Shape::Replace | Shape::Rename | Shape::Retype { .. } => None,
+    }
+}
+
+fn filled_columns(group: &Group) -> Vec<String> {
+    match (&group.shape, &group.mend) {
+        (Shape::Retype { name }, _) => vec![name.to_string()],
+        (_, Some(_)) => group.old.iter().map(|column| column.name.to_string()).collect(),
+        (Shape::Replace | Shape::Rename | Shape::Mend { .. }, None) => {
+            group.new.iter().map(|column| column.name.to_string()).collect()
+        }
+    }
+}
+
+fn drop_added(table: &Table, groups: &[Group]) -> Vec<Sql> {
+    let names: Vec<Ident> = groups.iter().flat_map(Group::new_names).collect();
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let drops = names.iter().map(|name| sql!("DROP COLUMN IF EXISTS {}", name));
+    vec![sql!("ALTER TABLE {} {}", table.name, Sql::join(drops, ", "))]
+}
+
+fn expand_summary(table: &Table, groups: &[Group], synced: bool) -> String {
+    let columns: Vec<String> = groups.iter().flat_map(Group::new_names).map(|name| name.to_string()).collect();
+    match (columns.is_empty(), synced) {
+        (false, true) => format!("add {} to {} and keep old and new form in sync", columns.join(", "), table.name),
+        (false, false) => format!("add {} to {}", columns.join(", "), table.name),
+        (true, _) => format!("keep old and new form of {} in sync", table.name),
+    }
+}
+
+fn loud_help() -> String {
+    "these rows were changed while no trigger fired: look for a session with session_replication_role = replica, a disabled trigger, or an \
+     expression that does not always give the same value; then run `crossfade migrate` again"
+        .to_owned()
+}
+
+fn contract_help() -> String {
+    "somebody wrote both forms with different values, or wrote while no trigger fired: mend these rows (set one of the two columns), then run \
+     `crossfade contract` again"
+        .to_owned()
+}
+
+/// Kinds of relation that hold rows in blocks.
+pub(crate) fn can_be_swept(table: &Table) -> bool {
+    match table.kind {
+        TableKind::Table => table.access_method.as_deref().is_none_or(|method| method == "heap"),
+        TableKind::Partitioned => true,
+        TableKind::View | TableKind::MaterializedView | TableKind::Foreign => false,
+    }
+}

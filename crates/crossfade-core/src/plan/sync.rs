@@ -1,0 +1,563 @@
+//! Sync: the triggers that keep the old and the new form equal while both live.
+//!
+//! The direction is decided by which side of the row changed, never by the session. Values are compared by their image
+//! (`record_image_eq`), so that a change that the type's own equality hides (`1.0` to `1.00`, a citext's case) is carried over, too,
+//! and types without equality (json, xml, point) can be compared at all.
+//!
+//! Source: DESIGN "Sync, by value and not by guess"; reference B3 (why the UPDATE trigger also fires for rows that are not filled
+//! yet), B10 (rules for the trigger).
+
+use crate::catalog::ColumnDefault;
+use crate::catalog::Volatility;
+use crate::sql;
+use crate::sql::DollarQuoted;
+use crate::sql::Expr;
+use crate::sql::Ident;
+use crate::sql::Literal;
+use crate::sql::ServerText;
+use crate::sql::Sql;
+use crate::sql::TableName;
+
+/// A column of the old form.
+#[derive(Clone, Debug)]
+pub struct OldColumn {
+    /// Its name.
+    pub name: Ident,
+    /// Its type.
+    pub type_name: ServerText,
+    /// Its default.
+    pub default: Option<ColumnDefault>,
+    /// Whether it is NOT NULL.
+    pub not_null: bool,
+    /// Its value for rows that new code writes.
+    pub down: Option<Expr>,
+    /// Its name while it is retained.
+    pub retired: Ident,
+}
+
+/// A column of the new form.
+#[derive(Clone, Debug)]
+pub struct NewColumn {
+    /// Its name.
+    pub name: Ident,
+    /// Its type.
+    pub type_name: Sql,
+    /// Its value for existing rows and for rows that old code writes.
+    pub up: Expr,
+}
+
+/// How the two forms of a group are related, and what becomes of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Both sides stand under their own names; contract retires the old side.
+    Replace,
+    /// The new column is a copy that contract drops; the old column then takes its name.
+    Rename,
+    /// The new column is a shadow that contract swaps in under the old name.
+    Retype {
+        /// The name that both have in their time.
+        name: Ident,
+    },
+    /// NULLs of one column are mended; the marker column remembers where.
+    Mend {
+        /// A boolean column, true where the value was NULL.
+        marker: Ident,
+    },
+}
+
+/// How long a group is kept in sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Until {
+    /// Until existing rows are verified: nobody writes the old form later.
+    Verified,
+    /// Until contract.
+    Contract,
+}
+
+/// Columns that are kept equal.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// How the sides are related.
+    pub shape: Shape,
+    /// The old side. For a mend: the column itself.
+    pub old: Vec<OldColumn>,
+    /// The new side. For a mend: empty.
+    pub new: Vec<NewColumn>,
+    /// How long.
+    pub until: Until,
+    /// For a mend: the value in place of NULL.
+    pub mend: Option<Expr>,
+    /// Whether the direct way would have updated the rows, too, and so have fired the user's triggers.
+    pub loud: bool,
+}
+
+/// Which function stands behind the trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// Both directions; rows that are not filled yet are filled on every write.
+    Filling,
+    /// Both directions.
+    Settled,
+    /// After contract: the retired side follows the new one.
+    Reverse,
+}
+
+fn image_differs(a: impl IntoIterator<Item = Sql>, b: impl IntoIterator<Item = Sql>) -> Sql {
+    sql!("ROW({}) OPERATOR(pg_catalog.*<>) ROW({})", Sql::join(a, ", "), Sql::join(b, ", "))
+}
+
+fn image_equals(a: impl IntoIterator<Item = Sql>, b: impl IntoIterator<Item = Sql>) -> Sql {
+    sql!("ROW({}) OPERATOR(pg_catalog.*=) ROW({})", Sql::join(a, ", "), Sql::join(b, ", "))
+}
+
+fn changed(columns: &[Ident]) -> Sql {
+    image_differs(columns.iter().map(|name| sql!("NEW.{}", name)), columns.iter().map(|name| sql!("OLD.{}", name)))
+}
+
+fn any_of(conditions: Vec<Sql>) -> Sql {
+    if conditions.is_empty() { sql!("false") } else { sql!("({})", Sql::join(conditions, " OR ")) }
+}
+
+/// Where an expression finds its columns.
+#[derive(Clone, Copy)]
+enum Row {
+    /// In the table of the statement.
+    Table,
+    /// In the trigger's new row.
+    New,
+}
+
+impl Row {
+    fn column(self, name: &Ident) -> Sql {
+        match self {
+            Row::Table => sql!("{}", name),
+            Row::New => sql!("NEW.{}", name),
+        }
+    }
+
+    fn expr(self, expr: &Expr) -> Sql {
+        match self {
+            Row::Table => expr.over_table(),
+            Row::New => expr.over_new(),
+        }
+    }
+}
+
+impl Group {
+    fn old_names(&self) -> Vec<Ident> {
+        self.old.iter().map(|column| column.name.clone()).collect()
+    }
+
+    pub(super) fn new_names(&self) -> Vec<Ident> {
+        self.new.iter().map(|column| column.name.clone()).collect()
+    }
+
+    fn has_down(&self) -> bool {
+        !self.old.is_empty() && self.old.iter().all(|column| column.down.is_some())
+    }
+
+    /// Columns outside of the group that `up` reads.
+    fn shared_up(&self) -> Vec<Ident> {
+        self.foreign_columns(self.new.iter().map(|column| &column.up))
+    }
+
+    /// Columns outside of the group that `down` reads.
+    fn shared_down(&self) -> Vec<Ident> {
+        self.foreign_columns(self.old.iter().filter_map(|column| column.down.as_ref()))
+    }
+
+    fn foreign_columns<'a>(&self, exprs: impl Iterator<Item = &'a Expr>) -> Vec<Ident> {
+        let mut names: Vec<Ident> = exprs
+            .flat_map(|expr| {
+                expr.columns().map(|column_use| Ident::new(column_use.column.as_str())).collect::<Vec<_>>()
+            })
+            .filter(|name| {
+                !self.old.iter().any(|column| column.name == *name)
+                    && !self.new.iter().any(|column| column.name == *name)
+            })
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Whether anything has to be filled for existing rows.
+    pub(super) fn fills(&self) -> bool {
+        !self.new.is_empty() || self.mend.is_some()
+    }
+
+    /// Whether the group needs a trigger at all.
+    pub(super) fn syncs(&self) -> bool {
+        self.fills() || self.has_down()
+    }
+
+    /// Whether something must go on after contract for the way back.
+    pub(super) fn reverses(&self) -> bool {
+        match self.shape {
+            Shape::Replace => self.has_down(),
+            Shape::Retype { .. } => true,
+            Shape::Rename | Shape::Mend { .. } => false,
+        }
+    }
+
+    fn filled_in(&self, row: Row) -> Sql {
+        if self.mend.is_some() {
+            let column = self.old.first().map(|column| row.column(&column.name)).unwrap_or_else(|| sql!("NULL"));
+            return sql!("({} IS NOT NULL)", column);
+        }
+        if self.old.is_empty() {
+            let each = self
+                .new
+                .iter()
+                .map(|column| sql!("({} IS NOT NULL OR {} IS NULL)", row.column(&column.name), row.expr(&column.up)));
+            return sql!("({})", Sql::join(each, " AND "));
+        }
+        let new = || self.new.iter().map(|column| row.column(&column.name));
+        let up = self.new.iter().map(|column| sql!("{}::{}", row.expr(&column.up), column.type_name));
+        let by_up = image_equals(new(), up);
+        if !self.has_down() || matches!(self.shape, Shape::Retype { .. } | Shape::Rename) {
+            return sql!("({})", by_up);
+        }
+        let nulls = self.new.iter().map(|column| sql!("NULL::{}", column.type_name));
+        let written = image_differs(new(), nulls);
+        let by_down = image_equals(
+            self.old.iter().map(|column| row.column(&column.name)),
+            self.old.iter().map(|column| sql!("{}::{}", self.down_value(column, row), column.type_name)),
+        );
+        sql!("({} OR ({} AND {}))", by_up, written, by_down)
+    }
+
+    /// Whether old and new form of a row agree, over the table's columns. Never NULL.
+    pub(super) fn filled(&self) -> Sql {
+        self.filled_in(Row::Table)
+    }
+
+    /// What a backfill sets.
+    pub(super) fn assignments(&self, guarded: bool) -> Vec<Sql> {
+        if let (Some(mend), Shape::Mend { marker }, Some(column)) = (&self.mend, &self.shape, self.old.first()) {
+            let filled = self.filled();
+            return vec![
+                sql!("{} = CASE WHEN {} THEN {} ELSE {} END", column.name, filled, column.name, mend.over_table()),
+                sql!("{} = CASE WHEN {} THEN {} ELSE true END", marker, filled, marker),
+            ];
+        }
+        self.new
+            .iter()
+            .map(|column| {
+                if guarded {
+                    // The ELSE arm is written as a bare expression so that the assignment cast stays the column's own.
+                    sql!(
+                        "{} = CASE WHEN {} THEN {} ELSE {} END",
+                        column.name,
+                        self.filled(),
+                        column.name,
+                        column.up.over_table()
+                    )
+                } else {
+                    sql!("{} = {}", column.name, column.up.over_table())
+                }
+            })
+            .collect()
+    }
+
+    fn down_value(&self, column: &OldColumn, row: Row) -> Sql {
+        let Some(down) = &column.down else { return sql!("NULL") };
+        match &column.default {
+            Some(default) if column.not_null && default.volatility < Volatility::Volatile => {
+                sql!("coalesce({}::{}, {}::{})", row.expr(down), column.type_name, default.expression, column.type_name)
+            }
+            Some(_) | None => row.expr(down),
+        }
+    }
+
+    fn assign_down(&self) -> Sql {
+        Sql::join(
+            self.old.iter().map(|column| sql!("NEW.{} := {};", column.name, self.down_value(column, Row::New))),
+            " ",
+        )
+    }
+
+    fn assign_up(&self) -> Sql {
+        Sql::join(self.new.iter().map(|column| sql!("NEW.{} := {};", column.name, column.up.over_new())), " ")
+    }
+
+    /// Whether an INSERT wrote the old side: its value is not what a default would have put there.
+    fn old_written(&self) -> Sql {
+        let volatile = |column: &OldColumn| {
+            column.default.as_ref().is_some_and(|default| default.volatility == Volatility::Volatile)
+        };
+        let known: Vec<&OldColumn> = self.old.iter().filter(|column| !volatile(column)).collect();
+        if known.is_empty() {
+            return sql!("false");
+        }
+        image_differs(
+            known.iter().map(|column| sql!("NEW.{}", column.name)),
+            known.iter().map(|column| match &column.default {
+                Some(default) => sql!("({})::{}", default.expression, column.type_name),
+                None => sql!("NULL::{}", column.type_name),
+            }),
+        )
+    }
+
+    fn new_written(&self) -> Sql {
+        image_differs(
+            self.new.iter().map(|column| sql!("NEW.{}", column.name)),
+            self.new.iter().map(|column| sql!("NULL::{}", column.type_name)),
+        )
+    }
+
+    fn body(&self, mode: Mode) -> Sql {
+        match mode {
+            Mode::Reverse => self.reverse_body(),
+            Mode::Filling | Mode::Settled => self.forward_body(mode),
+        }
+    }
+
+    fn forward_body(&self, mode: Mode) -> Sql {
+        if let (Some(mend), Shape::Mend { marker }, Some(column)) = (&self.mend, &self.shape, self.old.first()) {
+            let name = &column.name;
+            return sql!(
+                "  IF NEW.{} IS NULL THEN\n    NEW.{} := {}; NEW.{} := true;\n  ELSIF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;\n  END IF;\n",
+                name,
+                name,
+                mend.over_new(),
+                marker,
+                changed(std::slice::from_ref(name)),
+                marker
+            );
+        }
+        if self.new.is_empty() {
+            // A column that goes without a successor: new code does not name it.
+            let sources = self.shared_down();
+            let refresh = if sources.is_empty() {
+                sql!("")
+            } else {
+                sql!(
+                    "  ELSIF NOT {} AND {} THEN\n    {}\n",
+                    changed(&self.old_names()),
+                    changed(&sources),
+                    self.assign_down()
+                )
+            };
+            return sql!(
+                "  IF TG_OP = 'INSERT' THEN\n    IF NOT ({}) THEN {} END IF;\n{}  END IF;\n",
+                self.old_written(),
+                self.assign_down(),
+                refresh
+            );
+        }
+        let (new_names, shared) = (self.new_names(), self.shared_up());
+        let new_changed = changed(&new_names);
+        let fill = match mode {
+            Mode::Filling => sql!("    ELSIF NOT {} THEN\n      {}\n", self.filled_in(Row::New), self.assign_up()),
+            Mode::Settled | Mode::Reverse => sql!(""),
+        };
+        let refill = |condition: Sql| match mode {
+            Mode::Filling => sql!("    ELSIF {} THEN\n      {}\n{}", condition, self.assign_up(), fill),
+            Mode::Settled | Mode::Reverse => sql!("    ELSIF {} THEN\n      {}\n", condition, self.assign_up()),
+        };
+        if self.has_down() && !matches!(self.shape, Shape::Retype { .. }) {
+            let old_changed = changed(&self.old_names());
+            let mut sources = self.old_names();
+            sources.extend(shared);
+            return sql!(
+                "  IF TG_OP = 'INSERT' THEN\n    IF NOT ({}) THEN\n      {}\n    ELSIF NOT ({}) THEN\n      {}\n    END IF;\n  ELSE\n    IF {} THEN\n      IF NOT ({}) THEN {} END IF;\n{}    END IF;\n  END IF;\n",
+                self.new_written(),
+                self.assign_up(),
+                self.old_written(),
+                self.assign_down(),
+                new_changed,
+                old_changed,
+                self.assign_down(),
+                refill(changed(&sources))
+            );
+        }
+        let mut sources = self.old_names();
+        sources.extend(shared);
+        let sources_changed = if sources.is_empty() { sql!("false") } else { changed(&sources) };
+        let insert = if matches!(self.shape, Shape::Retype { .. }) {
+            self.assign_up()
+        } else {
+            // Each column by itself: new code may write one of several.
+            let each = self.new.iter().map(|column| {
+                sql!("IF NEW.{} IS NULL THEN NEW.{} := {}; END IF;", column.name, column.name, column.up.over_new())
+            });
+            Sql::join(each, " ")
+        };
+        sql!(
+            "  IF TG_OP = 'INSERT' THEN\n    {}\n  ELSE\n    IF {} THEN\n      NULL;\n{}    END IF;\n  END IF;\n",
+            insert,
+            new_changed,
+            refill(sources_changed)
+        )
+    }
+
+    fn reverse_body(&self) -> Sql {
+        if let (Shape::Retype { name }, Some(old)) = (&self.shape, self.old.first()) {
+            let down =
+                old.down.as_ref().map(|down| down.render(|_| sql!("NEW.{}", name))).unwrap_or_else(|| sql!("NULL"));
+            // The old type may not hold what the new one can. The application must not fail for that; rollback asks about it.
+            return sql!(
+                "  IF TG_OP = 'INSERT' OR {} THEN\n    BEGIN\n      NEW.{} := {}::{};\n    EXCEPTION WHEN data_exception THEN\n      NEW.{} := NULL;\n    END;\n  END IF;\n",
+                changed(std::slice::from_ref(name)),
+                old.retired,
+                down,
+                old.type_name,
+                old.retired
+            );
+        }
+        let mut sources = self.new_names();
+        sources.extend(self.shared_down());
+        let assign = Sql::join(
+            self.old.iter().map(|column| sql!("NEW.{} := {};", column.retired, self.down_value(column, Row::New))),
+            " ",
+        );
+        let insert = if self.new.is_empty() { sql!("true") } else { self.new_written() };
+        let update = if sources.is_empty() { sql!("false") } else { changed(&sources) };
+        sql!(
+            "  IF TG_OP = 'INSERT' THEN\n    IF {} THEN {} END IF;\n  ELSIF {} THEN\n    {}\n  END IF;\n",
+            insert,
+            assign,
+            update,
+            assign
+        )
+    }
+
+    /// When the UPDATE trigger must fire.
+    fn update_condition(&self, mode: Mode) -> Vec<Sql> {
+        if mode == Mode::Reverse {
+            let mut sources = match &self.shape {
+                Shape::Retype { name } => vec![name.clone()],
+                Shape::Replace | Shape::Rename | Shape::Mend { .. } => self.new_names(),
+            };
+            if self.shape == Shape::Replace {
+                sources.extend(self.shared_down());
+            }
+            return if sources.is_empty() { Vec::new() } else { vec![changed(&sources)] };
+        }
+        let mut columns = self.old_names();
+        columns.extend(self.new_names());
+        columns.extend(self.shared_up());
+        if self.new.is_empty() {
+            columns.extend(self.shared_down());
+        }
+        columns.sort();
+        columns.dedup();
+        let mut conditions = vec![changed(&columns)];
+        if self.fills() {
+            conditions.push(sql!("NOT {}", self.filled_in(Row::New)));
+        }
+        conditions
+    }
+}
+
+/// The names of what keeps one table in sync for one migration.
+#[derive(Clone, Debug)]
+pub(super) struct Names {
+    pub table: TableName,
+    pub function: TableName,
+    pub insert_trigger: Ident,
+    pub update_trigger: Ident,
+    pub version: String,
+}
+
+impl Names {
+    pub(super) fn new(schema: &Ident, version: &str, table: &TableName) -> Names {
+        let stem = format!("{version}_{}_{}", table.schema, table.name);
+        Names {
+            table: table.clone(),
+            function: TableName { schema: schema.clone(), name: Ident::derived("sync_", &stem) },
+            insert_trigger: Ident::derived("zzz_crossfade_i_", version),
+            update_trigger: Ident::derived("zzz_crossfade_u_", version),
+            version: version.to_owned(),
+        }
+    }
+
+    /// `DROP TRIGGER` and, where nothing follows, `DROP FUNCTION`.
+    pub(super) fn drop_triggers(&self) -> Vec<Sql> {
+        vec![
+            sql!("DROP TRIGGER IF EXISTS {} ON {}", self.insert_trigger, self.table),
+            sql!("DROP TRIGGER IF EXISTS {} ON {}", self.update_trigger, self.table),
+        ]
+    }
+
+    pub(super) fn drop_function(&self) -> Sql {
+        sql!("DROP FUNCTION IF EXISTS {}()", self.function)
+    }
+}
+
+/// The function behind the trigger.
+///
+/// `restore` makes it undo, in the backfill's own writes, what the user's BEFORE triggers did to the row: filling a copy must not
+/// move an `updated_at` (reference, D17).
+pub(super) fn function(names: &Names, groups: &[&Group], mode: Mode, search_path: &[String], restore: bool) -> Sql {
+    let mut body = sql!("BEGIN\n");
+    let mut declare = sql!("");
+    if restore && mode != Mode::Reverse {
+        let new: Vec<Ident> = groups
+            .iter()
+            .flat_map(|group| match &group.shape {
+                Shape::Mend { marker } => {
+                    let mut names: Vec<Ident> = group.old.iter().map(|column| column.name.clone()).collect();
+                    names.push(marker.clone());
+                    names
+                }
+                Shape::Replace | Shape::Rename | Shape::Retype { .. } => group.new_names(),
+            })
+            .collect();
+        declare = sql!("DECLARE\n  kept record;\n");
+        let keep = Sql::join(new.iter().map(|name| sql!("NEW.{} AS {}", name, name)), ", ");
+        let put = Sql::join(new.iter().map(|name| sql!("NEW.{} := kept.{};", name, name)), " ");
+        body = sql!(
+            "{}  IF current_setting('crossfade.backfill', true) = {} THEN\n    SELECT {} INTO kept; NEW := OLD; {}\n    RETURN NEW;\n  END IF;\n",
+            body,
+            Literal(names.version.clone()),
+            keep,
+            put
+        );
+    }
+    for group in groups {
+        body = sql!("{}{}", body, group.body(mode));
+    }
+    let text = sql!("\n{}{}  RETURN NEW;\nEND\n", declare, body);
+    let path = search_path.iter().map(|schema| sql!("{}, ", Ident::new(schema.as_str())));
+    sql!(
+        "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, {}pg_temp AS {}",
+        names.function,
+        Sql::join(path, ""),
+        DollarQuoted(text)
+    )
+}
+
+/// The triggers, always firing, sorted behind the user's.
+pub(super) fn triggers(names: &Names, groups: &[&Group], mode: Mode, tree: &[TableName], restore: bool) -> Vec<Sql> {
+    let conditions = groups.iter().flat_map(|group| group.update_condition(mode)).collect();
+    let backfilling =
+        sql!("current_setting('crossfade.backfill', true) IS NOT DISTINCT FROM {}", Literal(names.version.clone()));
+    let when = if restore && mode != Mode::Reverse {
+        sql!("{} OR {}", backfilling, any_of(conditions))
+    } else {
+        sql!("NOT ({}) AND {}", backfilling, any_of(conditions))
+    };
+    let mut statements = vec![
+        sql!(
+            "CREATE TRIGGER {} BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+            names.insert_trigger,
+            names.table,
+            names.function
+        ),
+        sql!(
+            "CREATE TRIGGER {} BEFORE UPDATE ON {} FOR EACH ROW WHEN ({}) EXECUTE FUNCTION {}()",
+            names.update_trigger,
+            names.table,
+            when,
+            names.function
+        ),
+    ];
+    for relation in tree {
+        for trigger in [&names.insert_trigger, &names.update_trigger] {
+            statements.push(sql!("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", relation, trigger));
+        }
+    }
+    statements
+}

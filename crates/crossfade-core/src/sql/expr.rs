@@ -1,0 +1,276 @@
+//! An expression of the user's, cut from a parsed file, with what it names.
+
+use pg_query::NodeEnum;
+use serde_json::Value;
+
+use super::Span;
+use super::Sql;
+use super::SqlPart;
+use super::SyntaxError;
+
+/// A scalar expression over the columns of one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expr {
+    text: String,
+    uses: Vec<ColumnUse>,
+    functions: Vec<(Option<String>, String)>,
+    subquery: bool,
+    whole_row: bool,
+}
+
+/// A column that an expression names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnUse {
+    span: Span,
+    /// The table or alias in front of it.
+    pub qualifier: Option<String>,
+    /// The column.
+    pub column: String,
+}
+
+const SELECT: &str = "SELECT ";
+
+impl Expr {
+    /// Reads one expression.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not exactly one expression.
+    pub fn parse(text: &str) -> Result<Expr, SyntaxError> {
+        let text = text.trim();
+        let wrapped = format!("{SELECT}{text}");
+        let parsed = pg_query::parse(&wrapped, 0).map_err(|error| {
+            let mut error = super::error::locate(&wrapped, &error.to_string());
+            error.span =
+                Span::new(error.span.start.saturating_sub(SELECT.len()), error.span.end.saturating_sub(SELECT.len()));
+            error
+        })?;
+        let not_one = || SyntaxError {
+            message: "this is not one expression".to_owned(),
+            span: Span::new(0, text.len()),
+            help: Some("write what could stand behind SELECT, without a column list, FROM or WHERE".to_owned()),
+        };
+        let [statement] = parsed.protobuf.stmts.as_slice() else { return Err(not_one()) };
+        let Some(NodeEnum::SelectStmt(select)) = statement.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()) else {
+            return Err(not_one());
+        };
+        let plain = select.target_list.len() == 1
+            && select.from_clause.is_empty()
+            && select.where_clause.is_none()
+            && select.group_clause.is_empty()
+            && select.sort_clause.is_empty()
+            && select.limit_count.is_none()
+            && select.distinct_clause.is_empty()
+            && select.values_lists.is_empty()
+            && select.larg.is_none()
+            && select.into_clause.is_none()
+            && select.locking_clause.is_empty();
+        let unnamed = match select.target_list.first().and_then(|target| target.node.as_ref()) {
+            Some(NodeEnum::ResTarget(target)) => target.name.is_empty(),
+            _ => false,
+        };
+        if !plain || !unnamed {
+            return Err(not_one());
+        }
+        let tree = serde_json::to_value(&select.target_list).map_err(|_| not_one())?;
+        let mut found = Found::default();
+        walk(&tree, &mut found);
+        let tokens = super::parse::scan(&wrapped).map_err(|_| not_one())?;
+        let mut uses = Vec::new();
+        for (location, names) in found.columns {
+            let at = tokens.iter().position(|token| token.start as usize == location);
+            let last = at.and_then(|at| tokens.get(at + 2 * (names.len() - 1)));
+            let Some(last) = last else { return Err(not_one()) };
+            let span = Span::new(location - SELECT.len(), last.end as usize - SELECT.len());
+            let column = names.last().cloned().unwrap_or_default();
+            let qualifier = (names.len() > 1).then(|| names[names.len() - 2].clone());
+            uses.push(ColumnUse { span, qualifier, column });
+        }
+        uses.sort_by_key(|column_use| column_use.span.start);
+        Ok(Expr {
+            text: text.to_owned(),
+            uses,
+            functions: found.functions,
+            subquery: found.subquery,
+            whole_row: found.whole_row,
+        })
+    }
+
+    /// Takes an expression out of a parsed statement.
+    pub(super) fn from_node(node: &pg_query::protobuf::Node) -> Option<Expr> {
+        let text = super::rewrite::deparse_expression(node)?;
+        Expr::parse(&text).ok()
+    }
+
+    /// A reference to one column.
+    pub fn column(name: &str) -> Expr {
+        let mut text = String::new();
+        super::Ident::new(name).write_sql(&mut text);
+        let span = Span::new(0, text.len());
+        Expr {
+            text,
+            uses: vec![ColumnUse { span, qualifier: None, column: name.to_owned() }],
+            functions: Vec::new(),
+            subquery: false,
+            whole_row: false,
+        }
+    }
+
+    /// An expression from safe text.
+    ///
+    /// # Errors
+    ///
+    /// When it is not exactly one expression.
+    pub fn from_sql(sql: &Sql) -> Result<Expr, SyntaxError> {
+        Expr::parse(sql.as_str())
+    }
+
+    /// As it was written.
+    pub fn as_written(&self) -> &str {
+        &self.text
+    }
+
+    /// The columns that it names, in order.
+    pub fn columns(&self) -> impl Iterator<Item = &ColumnUse> {
+        self.uses.iter()
+    }
+
+    /// Whether it names this column.
+    pub fn names(&self, column: &str) -> bool {
+        self.uses.iter().any(|column_use| column_use.column == column)
+    }
+
+    /// The functions that it calls: schema where it is written, and name.
+    pub fn functions(&self) -> &[(Option<String>, String)] {
+        &self.functions
+    }
+
+    /// Whether it holds a subquery.
+    pub fn has_subquery(&self) -> bool {
+        self.subquery
+    }
+
+    /// Whether it uses the row as a whole (`t.*`).
+    pub fn uses_whole_row(&self) -> bool {
+        self.whole_row
+    }
+
+    /// Whether it is nothing but one column, and which.
+    pub fn as_column(&self) -> Option<&str> {
+        match self.uses.as_slice() {
+            [only] if only.span == Span::new(0, self.text.len()) => Some(&only.column),
+            _ => None,
+        }
+    }
+
+    /// Whether it is the literal NULL.
+    pub fn is_null(&self) -> bool {
+        self.text.eq_ignore_ascii_case("null")
+    }
+
+    /// The expression with each column written as `write` says, in parentheses.
+    pub fn render(&self, write: impl Fn(&str) -> Sql) -> Sql {
+        let mut out = String::from("(");
+        let mut at = 0;
+        for column_use in &self.uses {
+            out.push_str(&self.text[at..column_use.span.start]);
+            write(&column_use.column).write_sql(&mut out);
+            at = column_use.span.end;
+        }
+        out.push_str(&self.text[at..]);
+        // A trailing line comment must not swallow the parenthesis.
+        out.push_str(if self.text.contains("--") { "\n)" } else { ")" });
+        Sql::from_source(&out)
+    }
+
+    /// The expression over the plain columns of its table.
+    pub fn over_table(&self) -> Sql {
+        self.render(|column| crate::sql!("{}", super::Ident::new(column)))
+    }
+
+    /// The expression over the new row of a trigger.
+    pub fn over_new(&self) -> Sql {
+        self.render(|column| crate::sql!("NEW.{}", super::Ident::new(column)))
+    }
+}
+
+#[derive(Default)]
+struct Found {
+    columns: Vec<(usize, Vec<String>)>,
+    functions: Vec<(Option<String>, String)>,
+    subquery: bool,
+    whole_row: bool,
+}
+
+/// Every node of the parse tree, as the parser's own serialisation has it. Scalar nodes are objects with one key.
+fn walk(value: &Value, found: &mut Found) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+        Value::Object(fields) => {
+            for (key, field) in fields {
+                match key.as_str() {
+                    "ColumnRef" => {
+                        let parts: Vec<Option<String>> =
+                            field["fields"].as_array().into_iter().flatten().map(string_of).collect();
+                        let location = field["location"].as_u64();
+                        match (parts.iter().cloned().collect::<Option<Vec<String>>>(), location) {
+                            (Some(names), Some(location)) if !names.is_empty() => {
+                                found.columns.push((location as usize, names));
+                            }
+                            _ => found.whole_row = true,
+                        }
+                    }
+                    "FuncCall" => {
+                        let names: Vec<String> =
+                            field["funcname"].as_array().into_iter().flatten().filter_map(string_of).collect();
+                        if let Some((name, schema)) = names.split_last() {
+                            found.functions.push((schema.last().cloned(), name.clone()));
+                        }
+                        walk(field, found);
+                    }
+                    "SubLink" => {
+                        found.subquery = true;
+                        walk(field, found);
+                    }
+                    _ => walk(field, found),
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn string_of(node: &Value) -> Option<String> {
+    node["node"]["String"]["sval"].as_str().or_else(|| node["String"]["sval"].as_str()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn over_new(text: &str) -> String {
+        Expr::parse(text).map_or_else(|error| format!("error: {error}"), |expr| expr.over_new().to_string())
+    }
+
+    #[test]
+    fn columns_are_found_wherever_they_stand() {
+        assert_eq!(over_new("price * 100"), r#"(NEW."price" * 100)"#);
+        assert_eq!(over_new("(u.price * 100)::integer"), r#"((NEW."price" * 100)::integer)"#);
+        assert_eq!(
+            over_new("CASE WHEN a IS NULL THEN coalesce(b, 'a') ELSE \"A b\" END"),
+            r#"(CASE WHEN NEW."a" IS NULL THEN coalesce(NEW."b", 'a') ELSE NEW."A b" END)"#
+        );
+        assert_eq!(over_new("split_part(name, ' ', 1)"), r#"(split_part(NEW."name", ' ', 1))"#);
+        assert_eq!(over_new("ARRAY[a, b] || public.t.c -- why"), "(ARRAY[NEW.\"a\", NEW.\"b\"] || NEW.\"c\" -- why\n)");
+        assert_eq!(over_new("firstname || name"), r#"(NEW."firstname" || NEW."name")"#);
+    }
+
+    #[test]
+    fn only_one_expression_is_taken() {
+        for text in ["", "a, b", "a FROM t", "1; DROP TABLE t", "a AS b", "a WHERE true", "1 UNION SELECT 2"] {
+            assert!(Expr::parse(text).is_err(), "{text}");
+        }
+        assert!(Expr::parse("(SELECT max(x) FROM t)").is_ok_and(|expr| expr.has_subquery()));
+        assert!(Expr::parse("t.*").is_ok_and(|expr| expr.uses_whole_row()));
+    }
+}

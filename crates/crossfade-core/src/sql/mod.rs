@@ -1,0 +1,70 @@
+//! The only place that names the parser: text to statements with spans, and typed parts to text.
+
+mod error;
+mod expr;
+mod parse;
+mod rewrite;
+mod statement;
+mod text;
+
+pub use error::SyntaxError;
+pub use expr::ColumnUse;
+pub use expr::Expr;
+pub use parse::Comment;
+pub use parse::ParsedFile;
+pub use parse::ParsedStatement;
+pub use parse::parse_file;
+pub use rewrite::IndexDefinition;
+pub use rewrite::rename_columns_in_constraint;
+pub use statement::AlterCommand;
+pub use statement::ColumnDefinition;
+pub use statement::ConstraintDefinition;
+pub use statement::ConstraintForm;
+pub use statement::CreateIndex;
+pub use statement::ObjectRef;
+pub use statement::SetItem;
+pub use statement::StatementKind;
+pub use statement::TransactionControl;
+pub use statement::Update;
+pub use text::DollarQuoted;
+pub use text::Ident;
+pub use text::Literal;
+pub use text::MAX_IDENT_BYTES;
+pub use text::Number;
+pub use text::ServerText;
+pub use text::Sql;
+pub use text::SqlPart;
+pub use text::TableName;
+pub use text::short_hash;
+
+use serde::Deserialize;
+use serde::Serialize;
+
+/// A range of bytes in a file's text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Span {
+    /// First byte.
+    pub start: usize,
+    /// The byte behind the last.
+    pub end: usize,
+}
+
+impl Span {
+    /// From `start` to before `end`.
+    pub fn new(start: usize, end: usize) -> Span {
+        Span { start, end }
+    }
+
+    /// The text of this span.
+    pub fn of(self, text: &str) -> &str {
+        text.get(self.start..self.end).unwrap_or_default()
+    }
+
+    /// Line and column of its first byte, both from 1, the column in characters.
+    pub fn line_and_column(self, text: &str) -> (usize, usize) {
+        let before = text.get(..self.start.min(text.len())).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+        (line, column)
+    }
+}

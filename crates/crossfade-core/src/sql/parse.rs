@@ -1,0 +1,161 @@
+//! A file's text to statements with spans, and its comments.
+
+use super::Span;
+use super::Sql;
+use super::StatementKind;
+use super::SyntaxError;
+use super::statement::classify;
+
+/// A statement of a file.
+#[derive(Clone, Debug)]
+pub struct ParsedStatement {
+    /// Where it stands, without the semicolon.
+    pub span: Span,
+    /// Its text, as written.
+    pub text: Sql,
+    /// What it is.
+    pub kind: StatementKind,
+    /// Every identifier-like word in it, folded as the server folds it: to see whether it may name a thing.
+    pub words: Vec<String>,
+}
+
+/// A line comment that stands on a line of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Comment {
+    /// Where it stands.
+    pub span: Span,
+    /// Its text without the dashes.
+    pub text: String,
+}
+
+/// A parsed file.
+#[derive(Clone, Debug, Default)]
+pub struct ParsedFile {
+    /// The statements in their order.
+    pub statements: Vec<ParsedStatement>,
+    /// Line comments that stand on a line of their own.
+    pub comments: Vec<Comment>,
+}
+
+/// Parses a file. The text has no byte order mark.
+///
+/// # Errors
+///
+/// Where it is not SQL, with the place.
+pub fn parse_file(text: &str) -> Result<ParsedFile, SyntaxError> {
+    if let Some(at) = text.find('\0') {
+        return Err(SyntaxError {
+            message: "the file holds a NUL byte".to_owned(),
+            span: Span::new(at, at + 1),
+            help: Some("is it UTF-16? save it as UTF-8".to_owned()),
+        });
+    }
+    if let Some((at, c)) = text.char_indices().find(|(_, c)| matches!(c, '\u{a0}' | '\u{200b}' | '\u{feff}')) {
+        let parse_failed = pg_query::parse(text, 0).is_err();
+        if parse_failed {
+            return Err(SyntaxError {
+                message: format!("an invisible character U+{:04X} stands here", u32::from(c)),
+                span: Span::new(at, at + c.len_utf8()),
+                help: Some("replace it by a space".to_owned()),
+            });
+        }
+    }
+    let parsed = pg_query::parse(text, 0).map_err(|error| super::error::locate(text, &error.to_string()))?;
+    let tokens = scan(text).map_err(|error| super::error::locate(text, &error.to_string()))?;
+    let mut statements = Vec::new();
+    for raw in &parsed.protobuf.stmts {
+        let Some(node) = raw.stmt.as_ref().and_then(|stmt| stmt.node.as_ref()) else { continue };
+        let start = raw.stmt_location as usize;
+        let end = if raw.stmt_len == 0 { text.len() } else { start + raw.stmt_len as usize };
+        let inside = |at: i32| (at as usize) >= start && (at as usize) < end;
+        let code: Vec<_> = tokens.iter().filter(|token| inside(token.start) && !is_comment(token)).collect();
+        let (Some(first), Some(last)) = (code.first(), code.last()) else { continue };
+        let span = Span::new(first.start as usize, last.end as usize);
+        let words = code.iter().filter_map(|token| word(token, text)).collect();
+        statements.push(ParsedStatement { span, text: Sql::from_source(span.of(text)), kind: classify(node), words });
+    }
+    let comments = tokens
+        .iter()
+        .filter(|token| token.token() == pg_query::protobuf::Token::SqlComment)
+        .filter_map(|token| own_line_comment(text, token.start as usize, token.end as usize))
+        .collect();
+    Ok(ParsedFile { statements, comments })
+}
+
+/// The tokens of a text. The parser's own `scan_tokens` must not be called where there are none.
+pub(super) fn scan(text: &str) -> Result<Vec<pg_query::protobuf::ScanToken>, pg_query::Error> {
+    if text.chars().all(|c| c.is_whitespace()) {
+        Ok(Vec::new())
+    } else {
+        pg_query::scan(text).map(|result| result.tokens)
+    }
+}
+
+fn is_comment(token: &pg_query::protobuf::ScanToken) -> bool {
+    use pg_query::protobuf::Token;
+    matches!(token.token(), Token::SqlComment | Token::CComment)
+}
+
+fn word(token: &pg_query::protobuf::ScanToken, text: &str) -> Option<String> {
+    let slice = text.get(token.start as usize..token.end as usize)?;
+    if let Some(quoted) = slice.strip_prefix('"') {
+        return Some(quoted.strip_suffix('"').unwrap_or(quoted).replace("\"\"", "\""));
+    }
+    slice.starts_with(|c: char| c.is_alphabetic() || c == '_').then(|| slice.to_lowercase())
+}
+
+fn own_line_comment(text: &str, start: usize, end: usize) -> Option<Comment> {
+    let line_start = text[..start].rfind(['\n', '\r']).map_or(0, |at| at + 1);
+    let alone = text[line_start..start].trim().is_empty();
+    let body = text[start..end].trim_end();
+    let comment =
+        Comment { span: Span::new(start, start + body.len()), text: body.trim_start_matches('-').trim().to_owned() };
+    alone.then_some(comment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(text: &str) -> Result<usize, String> {
+        parse_file(text).map(|file| file.statements.len()).map_err(|error| {
+            let (line, column) = error.span.line_and_column(text);
+            format!("{line}:{column} {}", error.message)
+        })
+    }
+
+    #[test]
+    fn e5_lexical_traps() {
+        let cases = [
+            ("SELECT $a$;$a$, $$;$$, $é$;$é$;", 1),
+            ("SELECT 1 AS foo$$bar; SELECT 2", 2),
+            ("/* a; /* ' */ b; */", 0),
+            ("SELECT 1; -- a\rSELECT 2;", 2),
+            ("SELECT 1; -- a\\\nSELECT 2;", 2),
+            (r"SELECT E'\';'", 1),
+            (r"SELECT '\'; SELECT 2", 2),
+            ("SELECT U&'!0061;' UESCAPE '!'", 1),
+            ("SELECT 1 AS \";\"", 1),
+            (
+                "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN true THEN (1) END; SELECT 2; END; SELECT 1",
+                2,
+            ),
+            ("CREATE RULE r AS ON UPDATE TO t DO ALSO (SELECT 1; SELECT 2)", 1),
+            ("DO $$ BEGIN PERFORM 1; END $$; SELECT 1", 2),
+            (";;SELECT 1;;", 1),
+            ("", 0),
+            ("-- only a comment", 0),
+        ];
+        for (text, statements) in cases {
+            assert_eq!(count(text), Ok(statements), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_name_their_place() {
+        assert_eq!(count("SELECT 1;\nALTER TABL t;"), Err("2:7 syntax error at or near \"TABL\"".to_owned()));
+        assert_eq!(count("SELECT 1;\n SELECT (1"), Err("2:10 syntax error at end of input".to_owned()));
+        assert_eq!(count("SELECT\u{a0}1;").map_err(|error| error.contains("U+00A0")), Err(true));
+        assert_eq!(count("\\i other.sql").map_err(|error| error.starts_with("1:1")), Err(true));
+    }
+}

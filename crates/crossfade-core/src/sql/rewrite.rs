@@ -1,0 +1,230 @@
+//! Definitions that the server rendered, taken apart and put together again with other names. On the parse tree, never on the text.
+
+use std::collections::BTreeMap;
+
+use pg_query::DeparseOptions;
+use pg_query::NodeEnum;
+use pg_query::protobuf;
+
+use super::Expr;
+use super::Ident;
+use super::ServerText;
+use super::Sql;
+use super::SqlPart as _;
+use super::TableName;
+
+fn wrap(node: NodeEnum) -> protobuf::ParseResult {
+    protobuf::ParseResult {
+        version: 0,
+        stmts: vec![protobuf::RawStmt {
+            stmt: Some(Box::new(protobuf::Node { node: Some(node) })),
+            stmt_location: 0,
+            stmt_len: 0,
+        }],
+    }
+}
+
+fn deparse(node: NodeEnum) -> Option<String> {
+    pg_query::deparse(&wrap(node), DeparseOptions::default()).ok()
+}
+
+/// The text of an expression in a parse tree.
+pub(super) fn deparse_expression(node: &protobuf::Node) -> Option<String> {
+    let target = protobuf::ResTarget { val: Some(Box::new(node.clone())), ..protobuf::ResTarget::default() };
+    let target = protobuf::Node { node: Some(NodeEnum::ResTarget(Box::new(target))) };
+    let select = protobuf::SelectStmt {
+        target_list: vec![target],
+        limit_option: protobuf::LimitOption::Default as i32,
+        op: protobuf::SetOperation::SetopNone as i32,
+        ..protobuf::SelectStmt::default()
+    };
+    let text = deparse(NodeEnum::SelectStmt(Box::new(select)))?;
+    text.strip_prefix("SELECT ").map(str::to_owned)
+}
+
+/// The text of a type in a parse tree, with its collation where one is written.
+pub(super) fn deparse_type(type_name: &protobuf::TypeName) -> Option<Sql> {
+    let cast = protobuf::TypeCast {
+        arg: parse_expression_node("NULL").map(Box::new),
+        type_name: Some(type_name.clone()),
+        location: 0,
+    };
+    let text = deparse_expression(&protobuf::Node { node: Some(NodeEnum::TypeCast(Box::new(cast))) })?;
+    let text = text.strip_prefix("NULL::").map(str::to_owned)?;
+    Some(Sql::from_source(&text))
+}
+
+fn parse_expression_node(text: &str) -> Option<protobuf::Node> {
+    let parsed = pg_query::parse(&format!("SELECT {text}"), 0).ok()?;
+    let statement = parsed.protobuf.stmts.into_iter().next()?.stmt?.node?;
+    let NodeEnum::SelectStmt(select) = statement else { return None };
+    match select.target_list.into_iter().next()?.node? {
+        NodeEnum::ResTarget(target) => target.val.map(|val| *val),
+        _ => None,
+    }
+}
+
+fn rename_in_expression(node: &protobuf::Node, names: &BTreeMap<String, String>) -> Option<protobuf::Node> {
+    let expr = Expr::from_node(node)?;
+    parse_expression_node(expr.render(|column| renamed(column, names)).as_str())
+}
+
+fn renamed(column: &str, names: &BTreeMap<String, String>) -> Sql {
+    crate::sql!("{}", Ident::new(names.get(column).map_or(column, String::as_str)))
+}
+
+/// A `CREATE INDEX` that the server rendered.
+#[derive(Clone, Debug)]
+pub struct IndexDefinition {
+    statement: protobuf::IndexStmt,
+}
+
+impl IndexDefinition {
+    /// Reads what `pg_get_indexdef` returned.
+    pub fn parse(definition: &ServerText) -> Option<IndexDefinition> {
+        IndexDefinition::parse_text(definition.as_str())
+    }
+
+    pub(super) fn parse_text(text: &str) -> Option<IndexDefinition> {
+        let parsed = pg_query::parse(text, 0).ok()?;
+        match parsed.protobuf.stmts.into_iter().next()?.stmt?.node? {
+            NodeEnum::IndexStmt(statement) => Some(IndexDefinition { statement: *statement }),
+            _ => None,
+        }
+    }
+
+    pub(super) fn from_statement(statement: &protobuf::IndexStmt) -> IndexDefinition {
+        IndexDefinition { statement: statement.clone() }
+    }
+
+    /// The same index under another name.
+    #[must_use]
+    pub fn named(mut self, name: &Ident) -> IndexDefinition {
+        self.statement.idxname = name.as_str().to_owned();
+        self
+    }
+
+    /// The same index on a table by its full name.
+    #[must_use]
+    pub fn on(mut self, table: &TableName) -> IndexDefinition {
+        if let Some(relation) = &mut self.statement.relation {
+            relation.schemaname = table.schema.as_str().to_owned();
+            relation.relname = table.name.as_str().to_owned();
+        }
+        self
+    }
+
+    /// The same index, not unique.
+    #[must_use]
+    pub fn not_unique(mut self) -> IndexDefinition {
+        self.statement.unique = false;
+        self.statement.nulls_not_distinct = false;
+        self
+    }
+
+    /// Built without (or with) a lock that keeps out writers.
+    #[must_use]
+    pub fn concurrently(mut self, concurrently: bool) -> IndexDefinition {
+        self.statement.concurrent = concurrently;
+        self.statement.if_not_exists = false;
+        self
+    }
+
+    /// The same index over other columns: in its keys, its INCLUDE, its expressions and its predicate.
+    pub fn renaming(mut self, names: &BTreeMap<String, String>) -> Option<IndexDefinition> {
+        let params = self.statement.index_params.iter_mut().chain(&mut self.statement.index_including_params);
+        for param in params {
+            let Some(NodeEnum::IndexElem(element)) = &mut param.node else { return None };
+            if let Some(name) = names.get(&element.name) {
+                element.name = name.clone();
+            }
+            if let Some(expr) = &element.expr {
+                element.expr = Some(Box::new(rename_in_expression(expr, names)?));
+            }
+        }
+        if let Some(predicate) = &self.statement.where_clause {
+            self.statement.where_clause = Some(Box::new(rename_in_expression(predicate, names)?));
+        }
+        Some(self)
+    }
+
+    /// The statement.
+    pub fn to_sql(&self) -> Option<Sql> {
+        deparse(NodeEnum::IndexStmt(Box::new(self.statement.clone()))).map(|text| Sql::from_source(&text))
+    }
+
+    /// The columns that it is over, as far as they are named: keys, INCLUDE, expressions and predicate.
+    pub fn columns(&self) -> Vec<String> {
+        let mut columns = Vec::new();
+        let params = self.statement.index_params.iter().chain(&self.statement.index_including_params);
+        for param in params {
+            if let Some(NodeEnum::IndexElem(element)) = &param.node {
+                if !element.name.is_empty() {
+                    columns.push(element.name.clone());
+                }
+                if let Some(expr) = element.expr.as_ref().and_then(|expr| Expr::from_node(expr)) {
+                    columns.extend(expr.columns().map(|column_use| column_use.column.clone()));
+                }
+            }
+        }
+        if let Some(expr) = self.statement.where_clause.as_ref().and_then(|expr| Expr::from_node(expr)) {
+            columns.extend(expr.columns().map(|column_use| column_use.column.clone()));
+        }
+        columns.sort();
+        columns.dedup();
+        columns
+    }
+}
+
+/// The expression of a CHECK constraint that the server rendered, over other columns. None where it is no CHECK.
+pub fn rename_columns_in_constraint(definition: &ServerText, names: &BTreeMap<String, String>) -> Option<Sql> {
+    let wrapped = format!("ALTER TABLE x ADD CONSTRAINT y {}", definition.as_str());
+    let parsed = pg_query::parse(&wrapped, 0).ok()?;
+    let NodeEnum::AlterTableStmt(alter) = parsed.protobuf.stmts.into_iter().next()?.stmt?.node? else { return None };
+    let NodeEnum::AlterTableCmd(command) = alter.cmds.into_iter().next()?.node? else { return None };
+    let NodeEnum::Constraint(constraint) = command.def?.node? else { return None };
+    if constraint.contype() != protobuf::ConstrType::ConstrCheck {
+        return None;
+    }
+    let expr = Expr::from_node(constraint.raw_expr.as_ref()?)?;
+    let mut text = String::from("CHECK ");
+    expr.render(|column| renamed(column, names)).write_sql(&mut text);
+    if constraint.is_no_inherit {
+        text.push_str(" NO INHERIT");
+    }
+    Some(Sql::from_source(&text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> BTreeMap<String, String> {
+        BTreeMap::from([("name".to_owned(), "N n".to_owned())])
+    }
+
+    fn index(definition: &str) -> String {
+        IndexDefinition::parse(&ServerText::from_server(definition))
+            .and_then(|index| index.renaming(&names()))
+            .and_then(|index| index.named(&Ident::new("i2")).concurrently(true).to_sql())
+            .map_or_else(|| "none".to_owned(), |sql| sql.to_string())
+    }
+
+    #[test]
+    fn d13_index_details_survive_a_change_of_column() {
+        insta::assert_snapshot!([
+            "CREATE INDEX i ON public.t USING btree (name DESC NULLS LAST, firstname text_pattern_ops) INCLUDE (name)",
+            "CREATE UNIQUE INDEX i ON public.t USING btree (lower((name)::text)) WHERE (((name)::text <> 'x'::text) AND (age > 10))",
+            "CREATE INDEX i ON public.t USING gin (name gin_trgm_ops) WITH (fastupdate='off') TABLESPACE ts",
+            "CREATE INDEX i ON ONLY public.t USING btree (name COLLATE \"C\")",
+        ].map(index).join("\n"));
+    }
+
+    #[test]
+    fn d15_a_column_whose_name_is_part_of_another_is_left_alone() {
+        let check =
+            ServerText::from_server("CHECK (((firstname <> ''::text) AND (length(name) > 3))) NO INHERIT NOT VALID");
+        let sql = rename_columns_in_constraint(&check, &names()).map(|sql| sql.to_string());
+        assert_eq!(sql.as_deref(), Some("CHECK (\"firstname\" <> ''::text AND length(\"N n\") > 3) NO INHERIT"));
+    }
+}

@@ -1,0 +1,781 @@
+//! What a statement is, as far as the planner tells statements apart.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf;
+use pg_query::protobuf::AlterTableType;
+use pg_query::protobuf::ConstrType;
+use pg_query::protobuf::ObjectType;
+use pg_query::protobuf::TransactionStmtKind;
+
+use super::Expr;
+use super::IndexDefinition;
+use super::Sql;
+use super::rewrite::deparse_type;
+use crate::lock::LockMode;
+
+/// A name as it is written: perhaps without a schema.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectRef {
+    /// The schema where it is written.
+    pub schema: Option<String>,
+    /// The name.
+    pub name: String,
+}
+
+impl std::fmt::Display for ObjectRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.schema {
+            Some(schema) => write!(f, "{schema}.{}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
+}
+
+/// What a statement is.
+#[derive(Clone, Debug)]
+pub enum StatementKind {
+    /// `ALTER TABLE`, with everything in it.
+    AlterTable {
+        /// The table.
+        table: ObjectRef,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `ONLY`.
+        only: bool,
+        /// Its parts.
+        commands: Vec<AlterCommand>,
+    },
+    /// `ALTER TABLE … RENAME COLUMN`.
+    RenameColumn {
+        /// The table.
+        table: ObjectRef,
+        /// The column.
+        from: String,
+        /// Its new name.
+        to: String,
+        /// `IF EXISTS`.
+        if_exists: bool,
+    },
+    /// `CREATE INDEX`.
+    CreateIndex(CreateIndex),
+    /// `DROP INDEX`.
+    DropIndex {
+        /// The indexes.
+        names: Vec<ObjectRef>,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`.
+        cascade: bool,
+    },
+    /// `UPDATE`.
+    Update(Update),
+    /// `CREATE TABLE` (also `AS` and `PARTITION OF`).
+    CreateTable {
+        /// The table.
+        name: ObjectRef,
+        /// Tables that its foreign keys point to.
+        references: Vec<ObjectRef>,
+        /// `PARTITION OF` and `INHERITS`.
+        parents: Vec<ObjectRef>,
+        /// `TEMPORARY`.
+        temporary: bool,
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+    },
+    /// `BEGIN`, `COMMIT` and their like.
+    Transaction(TransactionControl),
+    /// It can't run in a transaction.
+    NotInTransaction {
+        /// What it is, as people read it.
+        what: &'static str,
+    },
+    /// Data from the client: `COPY … FROM STDIN`.
+    CopyFromStdin,
+    /// Anything else.
+    Other {
+        /// What it is, as people read it.
+        what: String,
+        /// The tables it works on and how it locks them.
+        touches: Vec<(ObjectRef, LockMode)>,
+        /// Why it would break running code, when it would.
+        breaks: Option<String>,
+        /// The statement that undoes it, where that follows from it.
+        undo: Option<Sql>,
+        /// Whether what it does can't be seen from its text.
+        opaque: bool,
+    },
+}
+
+/// The kinds of transaction control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TransactionControl {
+    /// `BEGIN`, `START TRANSACTION`.
+    Begin,
+    /// `COMMIT`, `END`, without `AND CHAIN`.
+    Commit,
+    /// `SAVEPOINT`, `RELEASE`, `ROLLBACK TO`.
+    Savepoint,
+    /// Everything else.
+    Other,
+}
+
+/// One part of an `ALTER TABLE`.
+#[derive(Clone, Debug)]
+pub enum AlterCommand {
+    /// `ADD COLUMN`.
+    AddColumn {
+        /// The column.
+        column: ColumnDefinition,
+        /// `IF NOT EXISTS`.
+        if_not_exists: bool,
+    },
+    /// `DROP COLUMN`.
+    DropColumn {
+        /// The column.
+        column: String,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`.
+        cascade: bool,
+    },
+    /// `ALTER COLUMN … TYPE`.
+    AlterType {
+        /// The column.
+        column: String,
+        /// The new type.
+        type_name: Sql,
+        /// Its name without a schema and modifiers, as the catalog has it (`int8`, `varchar`).
+        base_type: String,
+        /// Its modifiers, where they are plain numbers.
+        modifiers: Vec<i64>,
+        /// Whether it is an array.
+        array: bool,
+        /// `COLLATE`.
+        collation: Option<Sql>,
+        /// `USING`.
+        using: Option<Expr>,
+    },
+    /// `ALTER COLUMN … SET NOT NULL`.
+    SetNotNull {
+        /// The column.
+        column: String,
+    },
+    /// `ALTER COLUMN … SET DEFAULT` and `DROP DEFAULT`.
+    SetDefault {
+        /// The column.
+        column: String,
+        /// The default; none drops it.
+        default: Option<Expr>,
+    },
+    /// `ALTER COLUMN … DROP NOT NULL`.
+    DropNotNull {
+        /// The column.
+        column: String,
+    },
+    /// `ADD CONSTRAINT`.
+    AddConstraint(ConstraintDefinition),
+    /// Any other part.
+    Other {
+        /// What it is, as people read it.
+        what: String,
+        /// How it locks the table.
+        lock: LockMode,
+        /// Why it would break running code or lock the table for long, when it would.
+        breaks: Option<String>,
+    },
+}
+
+/// A column as `ADD COLUMN` defines it.
+#[derive(Clone, Debug)]
+pub struct ColumnDefinition {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub type_name: Sql,
+    /// The type's name without a schema and modifiers.
+    pub base_type: String,
+    /// Its collation.
+    pub collation: Option<Sql>,
+    /// `NOT NULL`.
+    pub not_null: bool,
+    /// `DEFAULT`.
+    pub default: Option<Expr>,
+    /// Whether the default holds something that the parser can't show as an expression.
+    pub odd_default: bool,
+    /// What else stands in the definition: `UNIQUE`, `CHECK`, `REFERENCES`, `GENERATED`, `serial` …
+    pub extras: Vec<&'static str>,
+}
+
+/// A constraint that is added to an existing table.
+#[derive(Clone, Debug)]
+pub struct ConstraintDefinition {
+    /// Its name where it is given.
+    pub name: Option<String>,
+    /// What it is.
+    pub form: ConstraintForm,
+    /// `NOT VALID`.
+    pub not_valid: bool,
+    /// `USING INDEX`.
+    pub using_index: Option<String>,
+}
+
+/// The forms of constraints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConstraintForm {
+    /// `CHECK`.
+    Check,
+    /// `FOREIGN KEY`, and where it points to.
+    ForeignKey(Option<ObjectRef>),
+    /// `UNIQUE`.
+    Unique,
+    /// `PRIMARY KEY`.
+    PrimaryKey,
+    /// `EXCLUDE` and `NOT NULL`.
+    Other(&'static str),
+}
+
+/// A `CREATE INDEX`.
+#[derive(Clone, Debug)]
+pub struct CreateIndex {
+    /// Its name where it is given.
+    pub name: Option<String>,
+    /// The table.
+    pub table: ObjectRef,
+    /// `CONCURRENTLY`.
+    pub concurrently: bool,
+    /// `IF NOT EXISTS`.
+    pub if_not_exists: bool,
+    /// `UNIQUE`.
+    pub unique: bool,
+    /// The columns it is over.
+    pub columns: Vec<String>,
+    /// Its whole definition.
+    pub definition: IndexDefinition,
+}
+
+/// An `UPDATE`.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The table.
+    pub table: ObjectRef,
+    /// What is set, where every target is a plain `column = expression`.
+    pub set: Option<Vec<SetItem>>,
+    /// `WHERE`.
+    pub filter: Option<Expr>,
+    /// Whether there is a `FROM`, `WITH`, `RETURNING`, or a `WHERE` that can't be shown as an expression.
+    pub odd: bool,
+}
+
+/// `column = expression`.
+#[derive(Clone, Debug)]
+pub struct SetItem {
+    /// The column.
+    pub column: String,
+    /// Its new value.
+    pub value: Expr,
+}
+
+fn object(relation: Option<&protobuf::RangeVar>) -> ObjectRef {
+    let relation = relation.cloned().unwrap_or_default();
+    ObjectRef { schema: (!relation.schemaname.is_empty()).then_some(relation.schemaname), name: relation.relname }
+}
+
+fn strings(nodes: &[protobuf::Node]) -> Vec<String> {
+    nodes
+        .iter()
+        .filter_map(|node| match node.node.as_ref() {
+            Some(NodeEnum::String(text)) => Some(text.sval.clone()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn object_of_names(names: &[String]) -> Option<ObjectRef> {
+    let (name, rest) = names.split_last()?;
+    Some(ObjectRef { schema: rest.last().cloned(), name: name.clone() })
+}
+
+fn dropped_object(node: &protobuf::Node) -> Option<ObjectRef> {
+    match node.node.as_ref()? {
+        NodeEnum::List(list) => object_of_names(&strings(&list.items)),
+        NodeEnum::TypeName(type_name) => object_of_names(&strings(&type_name.names)),
+        NodeEnum::ObjectWithArgs(function) => object_of_names(&strings(&function.objname)),
+        _ => None,
+    }
+}
+
+/// Tells what a parsed statement is.
+pub(super) fn classify(node: &NodeEnum) -> StatementKind {
+    match node {
+        NodeEnum::AlterTableStmt(alter) if alter.objtype() == ObjectType::ObjectTable => alter_table(alter),
+        NodeEnum::RenameStmt(rename) => rename_statement(rename),
+        NodeEnum::IndexStmt(index) => create_index(index),
+        NodeEnum::DropStmt(drop) if drop.remove_type() == ObjectType::ObjectIndex => StatementKind::DropIndex {
+            names: drop.objects.iter().filter_map(dropped_object).collect(),
+            if_exists: drop.missing_ok,
+            cascade: drop.behavior() == protobuf::DropBehavior::DropCascade,
+        },
+        NodeEnum::UpdateStmt(update) => StatementKind::Update(update_statement(update)),
+        NodeEnum::CreateStmt(create) => create_table(create),
+        NodeEnum::TransactionStmt(transaction) => StatementKind::Transaction(match transaction.kind() {
+            TransactionStmtKind::TransStmtBegin | TransactionStmtKind::TransStmtStart => TransactionControl::Begin,
+            TransactionStmtKind::TransStmtCommit if !transaction.chain => TransactionControl::Commit,
+            TransactionStmtKind::TransStmtSavepoint
+            | TransactionStmtKind::TransStmtRelease
+            | TransactionStmtKind::TransStmtRollbackTo => TransactionControl::Savepoint,
+            _ => TransactionControl::Other,
+        }),
+        NodeEnum::CopyStmt(copy) if copy.is_from && copy.filename.is_empty() && !copy.is_program => {
+            StatementKind::CopyFromStdin
+        }
+        other => match not_in_transaction(other) {
+            Some(what) => StatementKind::NotInTransaction { what },
+            None => other_statement(other),
+        },
+    }
+}
+
+/// Statements that the server refuses inside of a transaction block (25001). Source: measured, reference E3.
+fn not_in_transaction(node: &NodeEnum) -> Option<&'static str> {
+    match node {
+        NodeEnum::VacuumStmt(vacuum) if vacuum.is_vacuumcmd => Some("VACUUM"),
+        NodeEnum::CreatedbStmt(_) => Some("CREATE DATABASE"),
+        NodeEnum::DropdbStmt(_) => Some("DROP DATABASE"),
+        NodeEnum::CreateTableSpaceStmt(_) => Some("CREATE TABLESPACE"),
+        NodeEnum::DropTableSpaceStmt(_) => Some("DROP TABLESPACE"),
+        NodeEnum::AlterSystemStmt(_) => Some("ALTER SYSTEM"),
+        NodeEnum::DiscardStmt(_) => Some("DISCARD"),
+        NodeEnum::CreateSubscriptionStmt(_) => Some("CREATE SUBSCRIPTION"),
+        NodeEnum::DropSubscriptionStmt(_) => Some("DROP SUBSCRIPTION"),
+        NodeEnum::ClusterStmt(cluster) if cluster.relation.is_none() => Some("CLUSTER"),
+        NodeEnum::ReindexStmt(reindex) => {
+            let concurrent = reindex.params.iter().any(|param| match param.node.as_ref() {
+                Some(NodeEnum::DefElem(element)) => element.defname == "concurrently",
+                _ => false,
+            });
+            let whole = !matches!(
+                reindex.kind(),
+                protobuf::ReindexObjectType::ReindexObjectIndex | protobuf::ReindexObjectType::ReindexObjectTable
+            );
+            (concurrent || whole).then_some("REINDEX")
+        }
+        _ => None,
+    }
+}
+
+fn rename_statement(rename: &protobuf::RenameStmt) -> StatementKind {
+    let table = object(rename.relation.as_ref());
+    match rename.rename_type() {
+        ObjectType::ObjectColumn if rename.relation_type() == ObjectType::ObjectTable => StatementKind::RenameColumn {
+            table,
+            from: rename.subname.clone(),
+            to: rename.newname.clone(),
+            if_exists: rename.missing_ok,
+        },
+        ObjectType::ObjectTable => other(
+            "RENAME TABLE",
+            vec![(table, LockMode::AccessExclusive)],
+            Some("running code names the table as it was"),
+        ),
+        ObjectType::ObjectTabconstraint => other("RENAME CONSTRAINT", vec![(table, LockMode::AccessExclusive)], None),
+        ObjectType::ObjectIndex => other("RENAME INDEX", vec![], None),
+        _ => other("RENAME", vec![], Some("running code may use the old name")),
+    }
+}
+
+fn other(what: &str, touches: Vec<(ObjectRef, LockMode)>, breaks: Option<&str>) -> StatementKind {
+    StatementKind::Other {
+        what: what.to_owned(),
+        touches,
+        breaks: breaks.map(str::to_owned),
+        undo: None,
+        opaque: false,
+    }
+}
+
+fn alter_table(alter: &protobuf::AlterTableStmt) -> StatementKind {
+    let commands = alter
+        .cmds
+        .iter()
+        .filter_map(|command| match command.node.as_ref() {
+            Some(NodeEnum::AlterTableCmd(command)) => Some(alter_command(command)),
+            _ => None,
+        })
+        .collect();
+    let only = alter.relation.as_ref().is_some_and(|relation| !relation.inh);
+    StatementKind::AlterTable { table: object(alter.relation.as_ref()), if_exists: alter.missing_ok, only, commands }
+}
+
+fn alter_command(command: &protobuf::AlterTableCmd) -> AlterCommand {
+    let column = command.name.clone();
+    let definition = command.def.as_ref().and_then(|def| def.node.as_ref());
+    let plain = |what: &str, lock| AlterCommand::Other { what: what.to_owned(), lock, breaks: None };
+    let breaking = |what: &str, why: &str| AlterCommand::Other {
+        what: what.to_owned(),
+        lock: LockMode::AccessExclusive,
+        breaks: Some(why.to_owned()),
+    };
+    use AlterTableType as T;
+    match (command.subtype(), definition) {
+        (T::AtAddColumn, Some(NodeEnum::ColumnDef(def))) => match column_definition(def) {
+            Some(column) => AlterCommand::AddColumn { column, if_not_exists: command.missing_ok },
+            None => breaking("ADD COLUMN", "its definition is not understood"),
+        },
+        (T::AtDropColumn, _) => AlterCommand::DropColumn {
+            column,
+            if_exists: command.missing_ok,
+            cascade: command.behavior() == protobuf::DropBehavior::DropCascade,
+        },
+        (T::AtAlterColumnType, Some(NodeEnum::ColumnDef(def))) => {
+            let using = def.raw_default.as_ref().map(|node| Expr::from_node(node));
+            match (def.type_name.as_ref().and_then(deparse_type), using) {
+                (Some(type_name), None | Some(Some(_))) => AlterCommand::AlterType {
+                    column,
+                    type_name,
+                    base_type: base_type(def.type_name.as_ref()),
+                    modifiers: modifiers(def.type_name.as_ref()),
+                    array: def.type_name.as_ref().is_some_and(|name| !name.array_bounds.is_empty()),
+                    collation: collation(def),
+                    using: def.raw_default.as_ref().and_then(|node| Expr::from_node(node)),
+                },
+                _ => breaking("ALTER COLUMN TYPE", "its type or its USING is not understood"),
+            }
+        }
+        (T::AtSetNotNull, _) => AlterCommand::SetNotNull { column },
+        (T::AtDropNotNull, _) => AlterCommand::DropNotNull { column },
+        (T::AtColumnDefault, None) => AlterCommand::SetDefault { column, default: None },
+        (T::AtColumnDefault, Some(node)) => {
+            let node = protobuf::Node { node: Some(node.clone()) };
+            match Expr::from_node(&node) {
+                Some(default) => AlterCommand::SetDefault { column, default: Some(default) },
+                None => plain("SET DEFAULT", LockMode::AccessExclusive),
+            }
+        }
+        (T::AtAddConstraint, Some(NodeEnum::Constraint(constraint))) => {
+            AlterCommand::AddConstraint(constraint_definition(constraint))
+        }
+        (T::AtDropConstraint, _) => plain("DROP CONSTRAINT", LockMode::AccessExclusive),
+        (T::AtValidateConstraint, _) => plain("VALIDATE CONSTRAINT", LockMode::ShareUpdateExclusive),
+        (T::AtSetStatistics, _) => plain("SET STATISTICS", LockMode::ShareUpdateExclusive),
+        (T::AtSetOptions | T::AtResetOptions, _) => plain("SET (attribute options)", LockMode::ShareUpdateExclusive),
+        (T::AtSetRelOptions | T::AtResetRelOptions, _) => {
+            plain("SET (storage parameters)", LockMode::ShareUpdateExclusive)
+        }
+        (T::AtSetStorage, _) => plain("SET STORAGE", LockMode::AccessExclusive),
+        (T::AtSetCompression, _) => plain("SET COMPRESSION", LockMode::AccessExclusive),
+        (T::AtClusterOn | T::AtDropCluster, _) => plain("CLUSTER ON", LockMode::ShareUpdateExclusive),
+        (T::AtEnableTrig | T::AtEnableAlwaysTrig | T::AtEnableReplicaTrig | T::AtDisableTrig, _) => {
+            plain("ENABLE/DISABLE TRIGGER", LockMode::ShareRowExclusive)
+        }
+        (T::AtSetLogged, _) => breaking("SET LOGGED", "it rewrites the whole table under ACCESS EXCLUSIVE"),
+        (T::AtSetUnLogged, _) => breaking("SET UNLOGGED", "it rewrites the whole table under ACCESS EXCLUSIVE"),
+        (T::AtSetTableSpace, _) => breaking("SET TABLESPACE", "it copies the whole table under ACCESS EXCLUSIVE"),
+        (T::AtSetAccessMethod, _) => {
+            breaking("SET ACCESS METHOD", "it rewrites the whole table under ACCESS EXCLUSIVE")
+        }
+        (T::AtAttachPartition, _) => breaking("ATTACH PARTITION", "it scans the new partition under ACCESS EXCLUSIVE"),
+        (T::AtDetachPartition, _) => breaking("DETACH PARTITION", "it takes ACCESS EXCLUSIVE on the parent"),
+        (T::AtSetExpression, _) => breaking("SET EXPRESSION", "it rewrites the whole table under ACCESS EXCLUSIVE"),
+        (subtype, _) => {
+            let name = subtype.as_str_name().trim_start_matches("AT_").trim_start_matches("At").to_owned();
+            AlterCommand::Other { what: format!("ALTER TABLE ({name})"), lock: LockMode::AccessExclusive, breaks: None }
+        }
+    }
+}
+
+fn base_type(type_name: Option<&protobuf::TypeName>) -> String {
+    type_name.and_then(|type_name| strings(&type_name.names).last().cloned()).unwrap_or_default()
+}
+
+fn modifiers(type_name: Option<&protobuf::TypeName>) -> Vec<i64> {
+    let nodes = type_name.map(|type_name| type_name.typmods.as_slice()).unwrap_or_default();
+    nodes
+        .iter()
+        .filter_map(|node| match node.node.as_ref() {
+            Some(NodeEnum::AConst(constant)) => match constant.val.as_ref() {
+                Some(protobuf::a_const::Val::Ival(number)) => Some(i64::from(number.ival)),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+fn collation(def: &protobuf::ColumnDef) -> Option<Sql> {
+    let names = strings(&def.coll_clause.as_ref()?.collname);
+    let parts = names.iter().map(|name| crate::sql!("{}", super::Ident::new(name.as_str())));
+    Some(Sql::join(parts, "."))
+}
+
+fn column_definition(def: &protobuf::ColumnDef) -> Option<ColumnDefinition> {
+    let type_name = def.type_name.as_ref()?;
+    let base = base_type(Some(type_name));
+    let mut column = ColumnDefinition {
+        name: def.colname.clone(),
+        type_name: deparse_type(type_name)?,
+        base_type: base.clone(),
+        collation: collation(def),
+        not_null: def.is_not_null,
+        default: None,
+        odd_default: false,
+        extras: Vec::new(),
+    };
+    if matches!(base.as_str(), "serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8") {
+        column.extras.push("serial");
+    }
+    if !def.compression.is_empty() {
+        column.extras.push("COMPRESSION");
+    }
+    if !def.storage_name.is_empty() {
+        column.extras.push("STORAGE");
+    }
+    for node in &def.constraints {
+        let Some(NodeEnum::Constraint(constraint)) = node.node.as_ref() else { continue };
+        match constraint.contype() {
+            ConstrType::ConstrNotnull if constraint.conname.is_empty() => column.not_null = true,
+            ConstrType::ConstrNull => {}
+            ConstrType::ConstrDefault => match constraint.raw_expr.as_ref().and_then(|node| Expr::from_node(node)) {
+                Some(default) => column.default = Some(default),
+                None => column.odd_default = true,
+            },
+            ConstrType::ConstrIdentity => column.extras.push("IDENTITY"),
+            ConstrType::ConstrGenerated => {
+                column.extras.push(if constraint.generated_kind == "v" { "VIRTUAL" } else { "GENERATED" })
+            }
+            ConstrType::ConstrCheck => column.extras.push("CHECK"),
+            ConstrType::ConstrPrimary => column.extras.push("PRIMARY KEY"),
+            ConstrType::ConstrUnique => column.extras.push("UNIQUE"),
+            ConstrType::ConstrForeign => column.extras.push("REFERENCES"),
+            _ => column.extras.push("a named or deferrable constraint"),
+        }
+    }
+    Some(column)
+}
+
+fn constraint_definition(constraint: &protobuf::Constraint) -> ConstraintDefinition {
+    let form = match constraint.contype() {
+        ConstrType::ConstrCheck => ConstraintForm::Check,
+        ConstrType::ConstrForeign => {
+            ConstraintForm::ForeignKey(constraint.pktable.as_ref().map(|table| object(Some(table))))
+        }
+        ConstrType::ConstrUnique => ConstraintForm::Unique,
+        ConstrType::ConstrPrimary => ConstraintForm::PrimaryKey,
+        ConstrType::ConstrExclusion => ConstraintForm::Other("EXCLUDE"),
+        _ => ConstraintForm::Other("NOT NULL"),
+    };
+    ConstraintDefinition {
+        name: (!constraint.conname.is_empty()).then(|| constraint.conname.clone()),
+        form,
+        not_valid: constraint.skip_validation,
+        using_index: (!constraint.indexname.is_empty()).then(|| constraint.indexname.clone()),
+    }
+}
+
+fn create_index(index: &protobuf::IndexStmt) -> StatementKind {
+    let definition = IndexDefinition::from_statement(index);
+    StatementKind::CreateIndex(CreateIndex {
+        name: (!index.idxname.is_empty()).then(|| index.idxname.clone()),
+        table: object(index.relation.as_ref()),
+        concurrently: index.concurrent,
+        if_not_exists: index.if_not_exists,
+        unique: index.unique,
+        columns: definition.columns(),
+        definition,
+    })
+}
+
+fn update_statement(update: &protobuf::UpdateStmt) -> Update {
+    let mut set = Vec::new();
+    let mut plain = true;
+    for target in &update.target_list {
+        match target.node.as_ref() {
+            Some(NodeEnum::ResTarget(target)) if target.indirection.is_empty() => {
+                match target.val.as_ref().and_then(|node| Expr::from_node(node)) {
+                    Some(value) => set.push(SetItem { column: target.name.clone(), value }),
+                    None => plain = false,
+                }
+            }
+            _ => plain = false,
+        }
+    }
+    let filter = update.where_clause.as_ref().map(|node| Expr::from_node(node));
+    let odd = !update.from_clause.is_empty()
+        || update.with_clause.is_some()
+        || update.returning_clause.is_some()
+        || matches!(filter, Some(None));
+    Update { table: object(update.relation.as_ref()), set: plain.then_some(set), filter: filter.flatten(), odd }
+}
+
+fn create_table(create: &protobuf::CreateStmt) -> StatementKind {
+    let mut references = Vec::new();
+    let mut visit = |node: &protobuf::Node| {
+        if let Some(NodeEnum::Constraint(constraint)) = node.node.as_ref() {
+            references.extend(constraint.pktable.as_ref().map(|table| object(Some(table))));
+        }
+    };
+    for element in &create.table_elts {
+        visit(element);
+        if let Some(NodeEnum::ColumnDef(def)) = element.node.as_ref() {
+            def.constraints.iter().for_each(&mut visit);
+        }
+    }
+    let parents = create
+        .inh_relations
+        .iter()
+        .filter_map(|node| match node.node.as_ref() {
+            Some(NodeEnum::RangeVar(relation)) => Some(object(Some(relation))),
+            _ => None,
+        })
+        .collect();
+    StatementKind::CreateTable {
+        name: object(create.relation.as_ref()),
+        references,
+        parents,
+        temporary: create.relation.as_ref().is_some_and(|relation| relation.relpersistence == "t"),
+        if_not_exists: create.if_not_exists,
+    }
+}
+
+fn undo_create(template: &'static str, name: &ObjectRef) -> Sql {
+    let name_sql = match &name.schema {
+        Some(schema) => crate::sql!("{}.{}", super::Ident::new(schema.as_str()), super::Ident::new(name.name.as_str())),
+        None => crate::sql!("{}", super::Ident::new(name.name.as_str())),
+    };
+    Sql::build(template, &[&name_sql])
+}
+
+fn other_statement(node: &NodeEnum) -> StatementKind {
+    let make =
+        |what: &str, touches: Vec<(ObjectRef, LockMode)>, breaks: Option<&str>, undo: Option<Sql>, opaque: bool| {
+            StatementKind::Other { what: what.to_owned(), touches, breaks: breaks.map(str::to_owned), undo, opaque }
+        };
+    match node {
+        NodeEnum::InsertStmt(insert) => {
+            make("INSERT", vec![(object(insert.relation.as_ref()), LockMode::RowExclusive)], None, None, false)
+        }
+        NodeEnum::DeleteStmt(delete) => {
+            make("DELETE", vec![(object(delete.relation.as_ref()), LockMode::RowExclusive)], None, None, false)
+        }
+        NodeEnum::MergeStmt(merge) => {
+            make("MERGE", vec![(object(merge.relation.as_ref()), LockMode::RowExclusive)], None, None, false)
+        }
+        NodeEnum::TruncateStmt(truncate) => {
+            let tables = truncate.relations.iter().filter_map(|node| match node.node.as_ref() {
+                Some(NodeEnum::RangeVar(relation)) => Some((object(Some(relation)), LockMode::AccessExclusive)),
+                _ => None,
+            });
+            make("TRUNCATE", tables.collect(), Some("it removes every row at once"), None, false)
+        }
+        NodeEnum::DropStmt(drop) => {
+            let names: Vec<ObjectRef> = drop.objects.iter().filter_map(dropped_object).collect();
+            let touches = |mode: LockMode| names.iter().cloned().map(|name| (name, mode)).collect();
+            match drop.remove_type() {
+                ObjectType::ObjectTable => {
+                    let why = "running code that uses the table fails, and its rows are gone";
+                    make("DROP TABLE", touches(LockMode::AccessExclusive), Some(why), None, false)
+                }
+                ObjectType::ObjectView | ObjectType::ObjectMatview => {
+                    make("DROP VIEW", touches(LockMode::AccessExclusive), Some("running code may read it"), None, false)
+                }
+                ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule => {
+                    let table = drop.objects.iter().filter_map(|node| match node.node.as_ref() {
+                        Some(NodeEnum::List(list)) => {
+                            let names = strings(&list.items);
+                            object_of_names(names.get(..names.len().saturating_sub(1)).unwrap_or_default())
+                        }
+                        _ => None,
+                    });
+                    let touches = table.map(|table| (table, LockMode::AccessExclusive)).collect();
+                    make("DROP TRIGGER", touches, None, None, false)
+                }
+                ObjectType::ObjectSchema => {
+                    make("DROP SCHEMA", vec![], Some("running code may use what is in it"), None, false)
+                }
+                _ => make("DROP", vec![], Some("running code may use it"), None, false),
+            }
+        }
+        NodeEnum::CreateTrigStmt(trigger) => make(
+            "CREATE TRIGGER",
+            vec![(object(trigger.relation.as_ref()), LockMode::ShareRowExclusive)],
+            None,
+            None,
+            false,
+        ),
+        NodeEnum::RuleStmt(rule) => {
+            make("CREATE RULE", vec![(object(rule.relation.as_ref()), LockMode::AccessExclusive)], None, None, false)
+        }
+        NodeEnum::CreatePolicyStmt(policy) => {
+            make("CREATE POLICY", vec![(object(policy.table.as_ref()), LockMode::AccessExclusive)], None, None, false)
+        }
+        NodeEnum::ViewStmt(view) => {
+            let undo = (!view.replace).then(|| undo_create("DROP VIEW {}", &object(view.view.as_ref())));
+            make("CREATE VIEW", vec![], None, undo, false)
+        }
+        NodeEnum::CreateSeqStmt(sequence) => {
+            let undo = undo_create("DROP SEQUENCE {}", &object(sequence.sequence.as_ref()));
+            make("CREATE SEQUENCE", vec![], None, Some(undo), false)
+        }
+        NodeEnum::CreateEnumStmt(create) => {
+            let undo = object_of_names(&strings(&create.type_name)).map(|name| undo_create("DROP TYPE {}", &name));
+            make("CREATE TYPE", vec![], None, undo, false)
+        }
+        NodeEnum::CreateDomainStmt(create) => {
+            let undo = object_of_names(&strings(&create.domainname)).map(|name| undo_create("DROP DOMAIN {}", &name));
+            make("CREATE DOMAIN", vec![], None, undo, false)
+        }
+        NodeEnum::CreateSchemaStmt(create) if !create.if_not_exists => {
+            let name = ObjectRef { schema: None, name: create.schemaname.clone() };
+            make("CREATE SCHEMA", vec![], None, Some(undo_create("DROP SCHEMA {}", &name)), false)
+        }
+        NodeEnum::CreateTableAsStmt(create) => {
+            let name = create.into.as_ref().and_then(|into| into.rel.clone());
+            let undo = name.as_ref().map(|name| {
+                let template = match create.objtype() {
+                    ObjectType::ObjectMatview => "DROP MATERIALIZED VIEW {}",
+                    _ => "DROP TABLE {}",
+                };
+                undo_create(template, &object(Some(name)))
+            });
+            make("CREATE TABLE AS", vec![], None, undo.filter(|_| !create.if_not_exists), false)
+        }
+        NodeEnum::LockStmt(_) => make("LOCK TABLE", vec![], None, None, true),
+        NodeEnum::DoStmt(_) => make("DO", vec![], None, None, true),
+        NodeEnum::CallStmt(_) => make("CALL", vec![], None, None, true),
+        NodeEnum::SelectStmt(_) => make("SELECT", vec![], None, None, true),
+        NodeEnum::RefreshMatViewStmt(refresh) => {
+            let mode = if refresh.concurrent { LockMode::Exclusive } else { LockMode::AccessExclusive };
+            make("REFRESH MATERIALIZED VIEW", vec![(object(refresh.relation.as_ref()), mode)], None, None, false)
+        }
+        NodeEnum::ClusterStmt(cluster) => {
+            let touches = vec![(object(cluster.relation.as_ref()), LockMode::AccessExclusive)];
+            make("CLUSTER", touches, Some("it rewrites the whole table under ACCESS EXCLUSIVE"), None, false)
+        }
+        NodeEnum::AlterObjectSchemaStmt(alter) => {
+            let touches = alter.relation.as_ref().map(|relation| (object(Some(relation)), LockMode::AccessExclusive));
+            make("SET SCHEMA", touches.into_iter().collect(), Some("running code names the old schema"), None, false)
+        }
+        NodeEnum::CommentStmt(comment) => comment_statement(comment),
+        NodeEnum::AlterTableStmt(alter) => {
+            let touches = vec![(object(alter.relation.as_ref()), LockMode::AccessExclusive)];
+            make("ALTER", touches, None, None, false)
+        }
+        other => {
+            let what = format!("{:?}", other.to_ref());
+            let what = what.split(['(', ' ', '{']).next().unwrap_or("statement").trim_end_matches("Stmt").to_owned();
+            StatementKind::Other { what, touches: vec![], breaks: None, undo: None, opaque: false }
+        }
+    }
+}
+
+fn comment_statement(comment: &protobuf::CommentStmt) -> StatementKind {
+    let names = match comment.object.as_ref().and_then(|object| object.node.as_ref()) {
+        Some(NodeEnum::List(list)) => strings(&list.items),
+        _ => Vec::new(),
+    };
+    let table = match comment.objtype() {
+        ObjectType::ObjectTable => object_of_names(&names),
+        ObjectType::ObjectColumn => object_of_names(names.get(..names.len().saturating_sub(1)).unwrap_or_default()),
+        _ => None,
+    };
+    other("COMMENT", table.map(|table| (table, LockMode::ShareUpdateExclusive)).into_iter().collect(), None)
+}

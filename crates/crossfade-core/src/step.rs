@@ -1,0 +1,316 @@
+//! Plan, step, action: the closed set that is journaled and executed.
+//!
+//! A plan leaves nothing to choose: names, timeouts and the text of every statement stand in it. The executor binds the bounds of
+//! a chunk and nothing else.
+
+use serde::Deserialize;
+use serde::Serialize;
+
+use crate::finding::Finding;
+use crate::lock::TableLock;
+use crate::sql::Sql;
+use crate::sql::TableName;
+
+/// The format of stored plans. It grows with every change that an older binary could misread.
+pub const PLAN_FORMAT: u32 = 1;
+
+/// The part of a migration that a step belongs to, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Phase {
+    /// The new form is added beside the old.
+    Expand,
+    /// Existing rows are filled and verified.
+    Migrate,
+    /// After the deploy: the old form goes out of use.
+    Contract,
+    /// What was retained is dropped.
+    Purge,
+}
+
+impl Phase {
+    /// The phase's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Expand => "expand",
+            Phase::Migrate => "migrate",
+            Phase::Contract => "contract",
+            Phase::Purge => "purge",
+        }
+    }
+}
+
+/// What a plan was made from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PlanKind {
+    /// The migration's own file.
+    Up,
+    /// Its down file: the way back of what is applied.
+    Down,
+}
+
+/// The linear list of steps for one migration on one catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// [`PLAN_FORMAT`] of the writer.
+    pub format: u32,
+    /// The migration's version, as its file name has it.
+    pub version: String,
+    /// The migration's name.
+    pub name: String,
+    /// Up or down.
+    pub kind: PlanKind,
+    /// Checksum of the file that it was made from.
+    pub checksum: String,
+    /// Fingerprint of the tables that it was made on.
+    pub assumes: String,
+    /// Tables and columns that this plan has in its hands until it is finished; others must not touch them.
+    pub claims: Vec<Claim>,
+    /// What the server must accept before the plan is recorded.
+    pub preflight: Vec<Preflight>,
+    /// The steps, in the order in which they run.
+    pub steps: Vec<Step>,
+    /// Warnings and notes that came up while planning.
+    pub findings: Vec<Finding>,
+}
+
+impl Plan {
+    /// Whether the plan waits anywhere, and so can't go through in one run.
+    pub fn is_phased(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.action, Action::Hold(_)))
+    }
+
+    /// The step with this id.
+    pub fn step(&self, id: StepId) -> Option<&Step> {
+        self.steps.get(usize::from(id.0))
+    }
+}
+
+/// A column (or a whole table) that a plan in flight works on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Claim {
+    /// The table.
+    pub table: TableName,
+    /// The column; none stands for the whole table.
+    pub column: Option<String>,
+}
+
+/// A read-only query that must succeed before anything is recorded: it proves that the server accepts the
+/// expressions of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preflight {
+    /// The query. When it returns a row, the first column is text that says what is wrong.
+    pub query: Sql,
+    /// What the finding says in front of the server's message.
+    pub finding: Finding,
+}
+
+/// Position of a step in its plan, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(pub u16);
+
+/// One action with what surrounds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// Its position.
+    pub id: StepId,
+    /// Its phase.
+    pub phase: Phase,
+    /// One line for people.
+    pub summary: String,
+    /// What is done.
+    pub action: Action,
+    /// What undoes it, once it has succeeded.
+    pub undo: Option<Action>,
+    /// The strongest lock that it takes on each existing table.
+    pub locks: Vec<TableLock>,
+    /// Dangers that remain, one sentence each.
+    pub hazards: Vec<String>,
+}
+
+/// The closed set of effects.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Action {
+    /// Statements in one short transaction; the journal's record is in it.
+    Ddl(Ddl),
+    /// One statement that can't run in a transaction, with the way to see whether it took effect.
+    Concurrently(Concurrently),
+    /// One long transaction with a weak lock; the journal's record is in it.
+    Validate(Validate),
+    /// Many small transactions; the cursor is in each.
+    Backfill(Backfill),
+    /// Counts rows that differ, in chunks; any is a failure.
+    Verify(Verify),
+    /// A query that must return no row; each row's text says what is wrong.
+    Assert(Assert),
+    /// Waits until somebody lets it go on.
+    Hold(Hold),
+}
+
+impl Action {
+    /// The action's kind, as people read it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Action::Ddl(_) => "ddl",
+            Action::Concurrently(_) => "concurrently",
+            Action::Validate(_) => "validate",
+            Action::Backfill(_) => "backfill",
+            Action::Verify(_) => "verify",
+            Action::Assert(_) => "assert",
+            Action::Hold(_) => "hold",
+        }
+    }
+}
+
+/// Statements of one transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ddl {
+    /// Locked first and in this order, so that a transaction over several relations can't deadlock half way.
+    pub lock_first: Vec<TableLock>,
+    /// The statements.
+    pub statements: Vec<Statement>,
+    /// Whether they are the user's own text, which may take its time (no `statement_timeout`).
+    pub as_written: bool,
+}
+
+/// A statement of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The text.
+    pub sql: Sql,
+    /// Where it stands in the migration's file, for errors.
+    pub at: Option<crate::sql::Span>,
+}
+
+impl From<Sql> for Statement {
+    fn from(sql: Sql) -> Statement {
+        Statement { sql, at: None }
+    }
+}
+
+/// A statement outside of a transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concurrently {
+    /// The statement.
+    pub run: Sql,
+    /// How to see what became of it.
+    pub probe: Probe,
+}
+
+/// How to see whether a statement outside of a transaction took effect.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "probe", rename_all = "snake_case")]
+pub enum Probe {
+    /// The index is there and valid: done. Invalid: dropped and built again. Not there: built.
+    IndexIsValid {
+        /// The index.
+        index: TableName,
+        /// The table it is on.
+        table: TableName,
+        /// What the server must say of it: `pg_get_indexdef`, once it is built. None: not compared.
+        definition: Option<String>,
+    },
+    /// The index is gone: done.
+    IndexIsGone {
+        /// The index.
+        index: TableName,
+    },
+    /// May be run again at any time.
+    Repeatable,
+}
+
+/// A statement with a weak lock that may take long.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Validate {
+    /// The statement.
+    pub sql: Sql,
+    /// What to do where it fails on the data.
+    pub help: String,
+}
+
+/// Filling rows in chunks of physical blocks.
+///
+/// Source: DESIGN "Backfill", algorithms B3 and B3.4 (TID ranges, striped).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backfill {
+    /// The table by the name that people know.
+    pub table: TableName,
+    /// One for each relation that holds rows: the table itself, or each of its leaf partitions.
+    pub units: Vec<BackfillUnit>,
+    /// Whether triggers of the user may be kept from firing, because the direct way would not have fired them.
+    pub quiet: bool,
+}
+
+/// One relation of a backfill.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackfillUnit {
+    /// The relation.
+    pub relation: TableName,
+    /// The UPDATE of one chunk. Its parameters are described at [`ChunkBounds`].
+    pub statement: Sql,
+    /// How a chunk's bounds are bound.
+    pub bounds: ChunkBounds,
+    /// Stripes in a window of blocks (1: not striped).
+    pub stripes: u32,
+    /// Rows in the relation, as the statistics have it.
+    pub estimated_rows: u64,
+}
+
+/// How the bounds of a chunk are bound to its statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChunkBounds {
+    /// `$1`, `$2`: text of the first TID and of the one behind the last; `$3` stripes, `$4` the stripe. PostgreSQL 14 and up.
+    TidRange,
+    /// `$1`, `$2`: the first block and the one behind the last, as bigint; `$3` stripes, `$4` the stripe. PostgreSQL 13.
+    TidList,
+}
+
+/// Counting rows in which old and new form differ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verify {
+    /// The table by the name that people know.
+    pub table: TableName,
+    /// One for each relation that holds rows.
+    pub units: Vec<VerifyUnit>,
+    /// What a difference means and what to do.
+    pub help: String,
+}
+
+/// One relation of a verify.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VerifyUnit {
+    /// The relation.
+    pub relation: TableName,
+    /// A query of one chunk with the bounds of a backfill (stripe 0 of 1). It returns `(rows bigint, differing bigint, keys
+    /// text[])`.
+    pub query: Sql,
+    /// How a chunk's bounds are bound.
+    pub bounds: ChunkBounds,
+    /// Rows in the relation, as the statistics have it.
+    pub estimated_rows: u64,
+}
+
+/// A query that must return nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assert {
+    /// Returns one text column; each row is something that is wrong.
+    pub query: Sql,
+    /// What that means.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+/// Where a plan waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hold {
+    /// Until the new code is deployed and `contract` is called.
+    Deploy,
+    /// Until what was retained may go and `purge` is called.
+    Retention,
+}

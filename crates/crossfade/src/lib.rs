@@ -1,0 +1,22 @@
+//! Crossfade: change the schema of a live PostgreSQL without downtime.
+//!
+//! [`Migrator`] is the front door. What it decides is decided in `crossfade-core`; here it is carried out.
+
+pub mod config;
+pub mod error;
+mod migrator;
+pub mod observer;
+pub mod postgres;
+pub mod report;
+pub mod scratch;
+mod stop;
+
+pub use config::Config;
+pub use error::Error;
+pub use error::ErrorKind;
+pub use error::Result;
+pub use migrator::MigrateOptions;
+pub use migrator::Migrator;
+pub use migrator::RunOptions;
+pub use postgres::Target;
+pub use stop::Stop;

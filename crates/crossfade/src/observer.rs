@@ -1,0 +1,111 @@
+//! What happens while the migrator works, for whoever shows it.
+
+use std::time::Duration;
+
+use crossfade_core::finding::Finding;
+use crossfade_core::step::Phase;
+
+/// Somebody who watches. Called often; must be quick.
+pub trait Observer: Send {
+    /// Something happened.
+    fn notice(&mut self, notice: Notice);
+}
+
+/// Watches nothing.
+#[derive(Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn notice(&mut self, _: Notice) {}
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// Another runner holds the lease, and we wait for it.
+    LeaseHeld {
+        /// Who: host, process, since when.
+        holder: String,
+    },
+    /// A migration begins or goes on.
+    MigrationStarted {
+        /// Its version.
+        version: String,
+        /// Its name.
+        name: String,
+        /// Steps that are done already: more than 0 when it is resumed.
+        done: usize,
+        /// Steps in all.
+        steps: usize,
+        /// Whether it is being undone.
+        backward: bool,
+    },
+    /// A warning or a note that came up while planning.
+    Found {
+        /// The migration's version.
+        version: String,
+        /// The finding.
+        finding: Finding,
+    },
+    /// A step begins.
+    StepStarted {
+        /// Its position, from 1.
+        number: usize,
+        /// Steps in all.
+        of: usize,
+        /// Its phase.
+        phase: Phase,
+        /// What it does, one line.
+        summary: String,
+    },
+    /// A chunked step moved on.
+    Progress {
+        /// Rows so far.
+        rows: u64,
+        /// Rows in all, as the statistics have it.
+        estimated_rows: u64,
+        /// How much of the table is swept, 0 to 1.
+        fraction: f64,
+        /// Rows a second of late.
+        rate: f64,
+        /// Time that is left at this rate.
+        eta: Option<Duration>,
+    },
+    /// A strong lock is not to be had at once.
+    Blocked {
+        /// What it is for.
+        summary: String,
+        /// Tries so far.
+        attempt: u32,
+        /// Who is in the way, one line each: pid, application, state, since when, query.
+        blockers: Vec<String>,
+    },
+    /// Something passing went wrong and is tried again.
+    Retrying {
+        /// What went wrong.
+        reason: String,
+    },
+    /// A step is done.
+    StepFinished {
+        /// Its position, from 1.
+        number: usize,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A migration came as far as it goes now.
+    MigrationStopped {
+        /// Its version.
+        version: String,
+        /// Its name.
+        name: String,
+        /// Its state now.
+        state: crossfade_core::journal::State,
+        /// What it waits for, or what to do next.
+        next: Option<String>,
+    },
+    /// Something worth a line.
+    Info {
+        /// The line.
+        text: String,
+    },
+}

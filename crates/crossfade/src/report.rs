@@ -1,0 +1,150 @@
+//! What a person or a program wants to see, as plain data: the documents behind `--json`.
+//!
+//! Each has a `format` that grows when a reader could misread it; fields are added freely.
+
+use crossfade_core::journal::State;
+use crossfade_core::step::Plan;
+use serde::Serialize;
+
+/// The format of the documents here.
+pub const REPORT_FORMAT: u32 = 1;
+
+/// What `status` shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusReport {
+    /// [`REPORT_FORMAT`].
+    pub format: u32,
+    /// The database, without secrets.
+    pub database: String,
+    /// Who runs a migration right now.
+    pub runner: Option<Runner>,
+    /// Every migration, in order.
+    pub migrations: Vec<MigrationStatus>,
+    /// What is wrong with the files and the tracking table, one line each.
+    pub problems: Vec<String>,
+}
+
+/// The holder of the lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Runner {
+    /// Its host.
+    pub host: String,
+    /// Its process.
+    pub pid: i32,
+    /// Since when, in UTC.
+    pub since: String,
+}
+
+/// One migration.
+#[derive(Clone, Debug, Serialize)]
+pub struct MigrationStatus {
+    /// Its version, as the file name has it.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: State,
+    /// What it waits for, or what to do next.
+    pub next: Option<String>,
+    /// The step that it is at, where it has begun and is not finished.
+    pub step: Option<StepReport>,
+    /// How far the chunked step that it is at has come.
+    pub progress: Option<ProgressReport>,
+    /// The last error, where it failed.
+    pub error: Option<String>,
+    /// When it was finished, in UTC.
+    pub applied_at: Option<String>,
+    /// How long its steps took, in milliseconds.
+    pub duration_ms: Option<i64>,
+    /// The role that ran it.
+    pub applied_by: Option<String>,
+    /// Until when the old form is retained by the configuration, in UTC; `purge` drops it at any time.
+    pub retained_until: Option<String>,
+    /// Whether its file is there.
+    pub file: bool,
+    /// Whether it has a down file.
+    pub down_file: bool,
+}
+
+/// A step by position and text.
+#[derive(Clone, Debug, Serialize)]
+pub struct StepReport {
+    /// Its position, from 1.
+    pub number: usize,
+    /// Steps in all.
+    pub of: usize,
+    /// Its phase.
+    pub phase: &'static str,
+    /// What it does.
+    pub summary: String,
+}
+
+/// How far a chunked step is.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProgressReport {
+    /// Rows so far.
+    pub rows: u64,
+    /// Rows in all, as the statistics have it.
+    pub estimated_rows: u64,
+    /// How much is swept, 0 to 1.
+    pub fraction: f64,
+    /// Rows a second while chunks ran.
+    pub rows_per_second: f64,
+    /// Seconds left at that rate.
+    pub eta_seconds: Option<f64>,
+}
+
+/// What `plan` shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanReport {
+    /// [`REPORT_FORMAT`].
+    pub format: u32,
+    /// The plans, in order.
+    pub plans: Vec<Plan>,
+}
+
+/// What a command that changes something has done.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunReport {
+    /// [`REPORT_FORMAT`].
+    pub format: u32,
+    /// The migrations that it worked on, as they are now.
+    pub migrations: Vec<RunMigration>,
+}
+
+/// One migration of a [`RunReport`].
+#[derive(Clone, Debug, Serialize)]
+pub struct RunMigration {
+    /// Its version.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+    /// Its state now.
+    pub state: State,
+    /// What it waits for, or what to do next.
+    pub next: Option<String>,
+}
+
+/// What `verify` found.
+#[derive(Clone, Debug, Serialize)]
+pub struct VerifyReport {
+    /// [`REPORT_FORMAT`].
+    pub format: u32,
+    /// One for each table that was compared.
+    pub tables: Vec<VerifyTable>,
+}
+
+/// One table of a [`VerifyReport`].
+#[derive(Clone, Debug, Serialize)]
+pub struct VerifyTable {
+    /// The migration's version.
+    pub version: String,
+    /// The table.
+    pub table: String,
+    /// Rows compared.
+    pub rows: u64,
+    /// Rows in which old and new form differ.
+    pub differing: u64,
+    /// The keys of the first few of them.
+    pub keys: Vec<String>,
+}
