@@ -114,7 +114,8 @@ impl Config {
         let duration = |value: &toml::Spanned<String>| {
             parse_duration(value.get_ref()).map_err(|why| {
                 let at = place(text, value.span().start);
-                Error::usage(format!("{}{at}: {why}", path.display())).hint("write a number and a unit: ms, s, m, h, d; for example \"24h\"")
+                Error::usage(format!("{}{at}: {why}", path.display()))
+                    .hint("write a number and a unit: ms, s, m, h, d; for example \"24h\"")
             })
         };
         if let Some(migrations) = file.migrations {
@@ -184,7 +185,8 @@ mod tests {
     use super::*;
 
     fn error(text: &str) -> String {
-        Config::parse(text, Path::new("crossfade.toml")).map_or_else(|error| error.to_string(), |config| format!("{config:?}"))
+        Config::parse(text, Path::new("crossfade.toml"))
+            .map_or_else(|error| error.to_string(), |config| format!("{config:?}"))
     }
 
     #[test]

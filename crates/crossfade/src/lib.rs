@@ -4,11 +4,13 @@
 
 pub mod config;
 pub mod error;
+mod executor;
 mod migrator;
 pub mod observer;
 pub mod postgres;
 pub mod report;
 pub mod scratch;
+pub mod source;
 mod stop;
 
 pub use config::Config;

@@ -5,6 +5,7 @@ use super::Progress;
 use super::StepStatus;
 use crate::step::Action;
 use crate::step::Hold;
+use crate::step::Phase;
 use crate::step::Plan;
 use crate::step::StepId;
 
@@ -62,12 +63,13 @@ fn forward(plan: &Plan, progress: &Progress) -> Decision {
 }
 
 fn backward(plan: &Plan, progress: &Progress) -> Decision {
-    let purge_began = plan.steps.iter().zip(&progress.steps).find(|(step, status)| {
-        step.phase == crate::step::Phase::Purge
-            && **status == StepStatus::Succeeded
-            && !matches!(step.action, Action::Hold(_))
+    let gone = plan.steps.iter().zip(&progress.steps).find(|(step, status)| {
+        **status == StepStatus::Succeeded
+            && step.undo.is_none()
+            && step.phase >= Phase::Contract
+            && changes_the_schema(&step.action)
     });
-    if let Some((step, _)) = purge_began {
+    if let Some((step, _)) = gone {
         return Decision::Stuck(step.id);
     }
     for (step, status) in plan.steps.iter().zip(&progress.steps).rev() {
@@ -84,4 +86,12 @@ fn backward(plan: &Plan, progress: &Progress) -> Decision {
         }
     }
     Decision::RolledBack
+}
+
+fn changes_the_schema(action: &Action) -> bool {
+    match action {
+        Action::Ddl(ddl) => !ddl.statements.is_empty(),
+        Action::Concurrently(_) => true,
+        Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) | Action::Hold(_) => false,
+    }
 }

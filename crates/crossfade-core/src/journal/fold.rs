@@ -11,6 +11,7 @@ use crate::step::Action;
 use crate::step::Hold;
 use crate::step::Phase;
 use crate::step::Plan;
+use crate::step::PlanKind;
 use crate::step::StepId;
 
 /// Where one step stands.
@@ -266,7 +267,13 @@ impl StepStatus {
 }
 
 /// The state that `status` shows for a plan.
+///
+/// A down file is one transaction: until it is committed the migration is applied, and after that it is rolled back.
 pub fn state_of(plan: &Plan, progress: &Progress) -> State {
+    if plan.kind == PlanKind::Down {
+        let done = progress.steps.iter().all(|status| *status == StepStatus::Succeeded);
+        return if done { State::RolledBack } else { State::Applied };
+    }
     if progress.direction == Direction::Backward {
         return match super::decide(plan, progress) {
             super::Decision::RolledBack => State::RolledBack,

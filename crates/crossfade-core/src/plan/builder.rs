@@ -481,7 +481,9 @@ impl<'a> StepsBuilder<'a> {
         let summary = format!("verify that old and new form agree in every row of {}", table.name);
         let locks = self.tree_locks(table, LockMode::AccessShare);
         let verify = Action::Verify(Verify { table: table.name.clone(), units, help });
-        self.push(phase, Rank::Verify, summary, verify, None, locks, Vec::new());
+        // In contract it stands before the swap: the names that it compares go there.
+        let rank = if phase == Phase::Contract { Rank::Early } else { Rank::Verify };
+        self.push(phase, rank, summary, verify, None, locks, Vec::new());
     }
 
     fn lower_settle(

@@ -103,11 +103,11 @@ pub(super) enum Mode {
 }
 
 fn image_differs(a: impl IntoIterator<Item = Sql>, b: impl IntoIterator<Item = Sql>) -> Sql {
-    sql!("ROW({}) OPERATOR(pg_catalog.*<>) ROW({})", Sql::join(a, ", "), Sql::join(b, ", "))
+    sql!("pg_catalog.record_image_ne(ROW({}), ROW({}))", Sql::join(a, ", "), Sql::join(b, ", "))
 }
 
 fn image_equals(a: impl IntoIterator<Item = Sql>, b: impl IntoIterator<Item = Sql>) -> Sql {
-    sql!("ROW({}) OPERATOR(pg_catalog.*=) ROW({})", Sql::join(a, ", "), Sql::join(b, ", "))
+    sql!("pg_catalog.record_image_eq(ROW({}), ROW({}))", Sql::join(a, ", "), Sql::join(b, ", "))
 }
 
 fn changed(columns: &[Ident]) -> Sql {

@@ -1,8 +1,11 @@
 //! Everything that speaks to PostgreSQL: connections, the lease, the catalog, the journal.
 
 mod introspect;
+pub(crate) mod lease;
+pub(crate) mod store;
 mod target;
 
 pub use introspect::IntrospectError;
 pub use introspect::introspect;
+pub use lease::Lease;
 pub use target::Target;

@@ -1,0 +1,317 @@
+//! The loop around `decide`: append what is about to happen, let it happen, append what came of it.
+//!
+//! There is no `if version` here, and no SQL is made up: what is run stands in the plan.
+
+mod chunks;
+mod concurrent;
+mod ddl;
+mod locks;
+
+pub(crate) use chunks::Compared;
+
+use std::path::PathBuf;
+use std::time::Duration;
+use std::time::Instant;
+
+use crossfade_core::journal::Decision;
+use crossfade_core::journal::Direction;
+use crossfade_core::journal::Event;
+use crossfade_core::journal::Progress;
+use crossfade_core::journal::Request;
+use crossfade_core::journal::State;
+use crossfade_core::journal::decide;
+use crossfade_core::journal::fold;
+use crossfade_core::journal::state_of;
+use crossfade_core::sql::Ident;
+use crossfade_core::step::Action;
+use crossfade_core::step::Assert;
+use crossfade_core::step::Step;
+use crossfade_core::step::StepId;
+use tokio_postgres::Client;
+
+use crate::config::Config;
+use crate::error::Doing as _;
+use crate::error::Error;
+use crate::error::Result;
+use crate::observer::Notice;
+use crate::observer::Observer;
+use crate::postgres::Target;
+use crate::postgres::lease::Lease;
+use crate::postgres::lease::worker_name;
+use crate::postgres::store::Store;
+use crate::postgres::store::StoredPlan;
+use crate::postgres::store::finish;
+use crate::stop::Stop;
+
+/// What every step needs.
+pub(crate) struct Executor<'a> {
+    pub target: &'a Target,
+    pub config: &'a Config,
+    pub store: &'a Store,
+    pub lease: &'a Lease,
+    pub client: Client,
+    pub observer: &'a mut dyn Observer,
+    pub stop: &'a Stop,
+    pub stored: StoredPlan,
+    /// The migration's file, for errors that point into it.
+    pub path: PathBuf,
+}
+
+/// How an effect ended that did not fail.
+pub(crate) enum Done {
+    /// It is in the journal already, in the transaction of the effect.
+    Recorded,
+    /// It still has to be written down.
+    Unrecorded,
+}
+
+/// Connects for the work of this epoch, with what every session of ours takes for granted.
+pub(crate) async fn connect_worker(target: &Target, schema: &Ident, lease: &Lease) -> Result<Client> {
+    let client = target.connect(&worker_name(schema, lease.epoch)).await?;
+    client
+        .batch_execute(
+            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
+             SET standard_conforming_strings = on; SET check_function_bodies = on; SET default_transaction_read_only = off; \
+             SET default_transaction_isolation = 'read committed'; SET jit = off",
+        )
+        .await
+        .doing("prepare the session")?;
+    Ok(client)
+}
+
+impl Executor<'_> {
+    fn version(&self) -> String {
+        self.stored.plan.version.clone()
+    }
+
+    fn progress(&self) -> Result<Progress> {
+        fold(&self.stored.plan, &self.stored.events).map_err(|error| {
+            Error::failed(format!("the journal of migration {} does not add up", self.stored.plan.version))
+                .hint("nothing was changed; look at the table `events` in the journal's schema")
+                .caused_by(error)
+        })
+    }
+
+    /// The state now.
+    pub fn state(&self) -> Result<State> {
+        Ok(state_of(&self.stored.plan, &self.progress()?))
+    }
+
+    /// Goes as far as it goes: to a hold, to the end, or back to the beginning.
+    pub async fn run(&mut self) -> Result<State> {
+        let progress = self.progress()?;
+        let done =
+            progress.steps.iter().filter(|status| **status == crossfade_core::journal::StepStatus::Succeeded).count();
+        let backward = progress.direction == Direction::Backward;
+        let (version, name) = (self.version(), self.stored.plan.name.clone());
+        self.observer.notice(Notice::MigrationStarted {
+            version,
+            name,
+            done,
+            steps: self.stored.plan.steps.len(),
+            backward,
+        });
+        loop {
+            if self.stop.is_requested() {
+                let command = if self.progress()?.direction == Direction::Backward { "rollback" } else { "migrate" };
+                return Err(Error::failed(format!(
+                    "stopped at a safe point in migration {}",
+                    self.stored.plan.version
+                ))
+                .hint(format!("run `crossfade {command}` to go on from there")));
+            }
+            if !self.lease.is_held() {
+                return Err(Error::failed("the connection that holds the lease is gone"));
+            }
+            let progress = self.progress()?;
+            match decide(&self.stored.plan, &progress) {
+                Decision::Run(id) | Decision::Probe(id) => self.forward(id).await?,
+                Decision::Undo(id) => self.backward(id).await?,
+                Decision::Wait(_) => return self.state(),
+                Decision::Finished => return self.state(),
+                Decision::RolledBack => {
+                    // The request alone may have ended it; the tracking row must say so.
+                    self.append(Vec::new(), Duration::ZERO).await?;
+                    return Ok(State::RolledBack);
+                }
+                Decision::Paused => {
+                    return Err(Error::refused(format!("migration {} is paused", self.stored.plan.version))
+                        .hint("run `crossfade resume`"));
+                }
+                Decision::Stuck(id) => {
+                    let summary = self.stored.plan.step(id).map(|step| step.summary.clone()).unwrap_or_default();
+                    return Err(Error::refused(format!("there is no way back any more: \"{summary}\" is done"))
+                        .hint("go on with `crossfade migrate`, or write a migration that brings the old form back"));
+                }
+            }
+        }
+    }
+
+    /// Appends events in a transaction of their own.
+    pub async fn append(&mut self, events: Vec<Event>, took: Duration) -> Result<()> {
+        self.client.batch_execute("BEGIN").await.doing("write the journal")?;
+        let written = self.append_inside(&events, took).await;
+        finish(&self.client, written, "write the journal").await?;
+        self.stored.events.extend(events);
+        Ok(())
+    }
+
+    /// Appends events in the transaction that is open. The caller takes them over once it is committed.
+    async fn append_inside(&self, events: &[Event], took: Duration) -> Result<()> {
+        self.append_on(&self.client, events, took).await
+    }
+
+    async fn append_on(&self, client: &Client, events: &[Event], took: Duration) -> Result<()> {
+        let mut all = self.stored.events.clone();
+        all.extend(events.iter().cloned());
+        let progress = fold(&self.stored.plan, &all)
+            .map_err(|error| Error::failed("an event does not fit the journal").caused_by(error))?;
+        let state = state_of(&self.stored.plan, &progress);
+        let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+        self.store
+            .append(client, self.lease.epoch, self.stored.id, &self.stored.plan.version, events, state, took)
+            .await
+    }
+
+    fn step(&self, id: StepId) -> Result<Step> {
+        self.stored.plan.step(id).cloned().ok_or_else(|| Error::failed(format!("the plan has no step {}", id.0)))
+    }
+
+    async fn forward(&mut self, id: StepId) -> Result<()> {
+        let step = self.step(id)?;
+        let of = self.stored.plan.steps.len();
+        let number = usize::from(id.0) + 1;
+        if is_empty(&step.action) {
+            let events = vec![Event::StepStarted { step: id }, Event::StepSucceeded { step: id, took_ms: 0 }];
+            return self.append(events, Duration::ZERO).await;
+        }
+        self.observer.notice(Notice::StepStarted { number, of, phase: step.phase, summary: step.summary.clone() });
+        self.append(vec![Event::StepStarted { step: id }], Duration::ZERO).await?;
+        let begun = Instant::now();
+        let result = self.act(&step, &step.action, begun, false).await;
+        let took = begun.elapsed();
+        match result {
+            Ok(Done::Recorded) => {}
+            Ok(Done::Unrecorded) => {
+                let took_ms = took.as_millis() as u64;
+                self.append(vec![Event::StepSucceeded { step: id, took_ms }], took).await?;
+            }
+            Err(error) => return Err(self.record_failure(&step, error, false).await),
+        }
+        self.observer.notice(Notice::StepFinished { number, took });
+        Ok(())
+    }
+
+    async fn backward(&mut self, id: StepId) -> Result<()> {
+        let step = self.step(id)?;
+        let of = self.stored.plan.steps.len();
+        let number = usize::from(id.0) + 1;
+        let Some(undo) = step.undo.clone() else { return Err(Error::failed(format!("step {number} has no undo"))) };
+        self.observer.notice(Notice::StepStarted {
+            number,
+            of,
+            phase: step.phase,
+            summary: format!("undo: {}", step.summary),
+        });
+        self.append(vec![Event::UndoStarted { step: id }], Duration::ZERO).await?;
+        let begun = Instant::now();
+        let result = self.act(&step, &undo, begun, true).await;
+        match result {
+            Ok(Done::Recorded) => {}
+            Ok(Done::Unrecorded) => self.append(vec![Event::UndoSucceeded { step: id }], begun.elapsed()).await?,
+            Err(error) => return Err(self.record_failure(&step, error, true).await),
+        }
+        self.observer.notice(Notice::StepFinished { number, took: begun.elapsed() });
+        Ok(())
+    }
+
+    async fn act(&mut self, step: &Step, action: &Action, begun: Instant, undo: bool) -> Result<Done> {
+        match action {
+            Action::Ddl(ddl) => self.ddl(step, ddl, begun, undo).await,
+            Action::Validate(validate) => self.validate(step, validate, begun, undo).await,
+            Action::Concurrently(concurrently) => self.concurrently(concurrently).await,
+            Action::Backfill(backfill) => self.backfill(step, backfill).await,
+            Action::Verify(verify) => self.verify(step, verify).await,
+            Action::Assert(assert) => self.assert(assert).await,
+            Action::Hold(_) => Ok(Done::Unrecorded),
+        }
+    }
+
+    async fn assert(&mut self, assert: &Assert) -> Result<Done> {
+        let wrong = failed_assertions(&self.client, assert).await?;
+        if wrong.is_empty() {
+            return Ok(Done::Unrecorded);
+        }
+        Err(Error::refused(wrong.join("; ")).hint(assert.help.clone()))
+    }
+
+    fn done_event(&self, step: &Step, begun: Instant, undo: bool) -> Event {
+        if undo {
+            Event::UndoSucceeded { step: step.id }
+        } else {
+            Event::StepSucceeded { step: step.id, took_ms: begun.elapsed().as_millis() as u64 }
+        }
+    }
+
+    /// Writes a failure down, if the server can still be reached, and says what stands and how to go on.
+    async fn record_failure(&mut self, step: &Step, error: Error, undo: bool) -> Error {
+        if self.client.is_closed() || !self.lease.is_held() {
+            return error;
+        }
+        if self.stop.is_requested() {
+            return error;
+        }
+        let _ = self.client.batch_execute("ROLLBACK").await;
+        let text = error.chain();
+        let event = if undo {
+            Event::UndoFailed { step: step.id, error: text }
+        } else {
+            Event::StepFailed { step: step.id, error: text }
+        };
+        if let Err(second) = self.append(vec![event], Duration::ZERO).await {
+            tracing::debug!(error = %second.chain(), "the failure could not be written down");
+        }
+        error
+    }
+
+    /// Notes that somebody asked for something.
+    pub async fn request(&mut self, request: Request) -> Result<()> {
+        self.append(vec![Event::Requested { request }], Duration::ZERO).await
+    }
+
+    /// What must be true for the way back; asked before anything is recorded.
+    pub async fn ask_the_way_back(&mut self) -> Result<()> {
+        let mut events = self.stored.events.clone();
+        events.push(Event::Requested { request: Request::Rollback });
+        let progress = fold(&self.stored.plan, &events)
+            .map_err(|error| Error::failed("the journal does not add up").caused_by(error))?;
+        if let Decision::Stuck(id) = decide(&self.stored.plan, &progress) {
+            let summary = self.stored.plan.step(id).map(|step| step.summary.clone()).unwrap_or_default();
+            return Err(Error::refused(format!("there is no way back any more: \"{summary}\" is done"))
+                .hint("go on with `crossfade migrate`, or write a migration that brings the old form back"));
+        }
+        for (step, status) in self.stored.plan.steps.clone().iter().zip(&progress.steps) {
+            if let (Some(Action::Assert(assert)), crossfade_core::journal::StepStatus::Succeeded) = (&step.undo, status)
+            {
+                self.assert(assert).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong, one line each.
+pub(crate) async fn failed_assertions(client: &Client, assert: &Assert) -> Result<Vec<String>> {
+    let rows = client.query_typed(assert.query.as_str(), &[]).await.doing(&format!("check that {}", assert.message))?;
+    Ok(rows.iter().map(|row| row.get::<_, String>(0)).collect())
+}
+
+fn is_empty(action: &Action) -> bool {
+    match action {
+        Action::Ddl(ddl) => ddl.statements.is_empty(),
+        Action::Hold(_) => true,
+        Action::Concurrently(_) | Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) => {
+            false
+        }
+    }
+}

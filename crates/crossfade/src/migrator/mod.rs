@@ -1,0 +1,389 @@
+//! The front door, thin: which migrations, in which order, and who may.
+
+mod history;
+mod planning;
+mod session;
+mod status;
+
+use crossfade_core::journal::Direction;
+use crossfade_core::journal::Request;
+use crossfade_core::journal::State;
+use crossfade_core::sql::Ident;
+use crossfade_core::step::Action;
+use crossfade_core::step::Phase;
+
+use crate::config::Config;
+use crate::error::Error;
+use crate::error::Result;
+use crate::observer::Notice;
+use crate::observer::Observer;
+use crate::postgres::Target;
+use crate::postgres::lease::APPLICATION;
+use crate::postgres::store::Store;
+use crate::postgres::store::TrackedRow;
+use crate::report::PlanReport;
+use crate::report::REPORT_FORMAT;
+use crate::report::RunMigration;
+use crate::report::RunReport;
+use crate::report::StatusReport;
+use crate::report::VerifyReport;
+use crate::report::VerifyTable;
+use crate::source::SourceFile;
+use crate::source::compare_versions;
+use crate::stop::Stop;
+use session::Session;
+
+/// What `migrate` is to do.
+#[derive(Clone, Debug, Default)]
+pub struct MigrateOptions {
+    /// Up to this version; none for all.
+    pub to: Option<String>,
+    /// Through contract and purge, without waiting.
+    pub complete: bool,
+    /// Wait for another runner to finish, instead of refusing.
+    pub wait: bool,
+}
+
+/// What any command that changes something takes.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Wait for another runner to finish, instead of refusing.
+    pub wait: bool,
+}
+
+/// Runs migrations of one folder against one database.
+#[derive(Clone, Debug)]
+pub struct Migrator {
+    config: Config,
+    target: Target,
+}
+
+impl Migrator {
+    /// For this folder and this database. Nothing is connected yet.
+    pub fn new(config: Config, target: Target) -> Migrator {
+        Migrator { config, target }
+    }
+
+    fn schema(&self) -> Ident {
+        Ident::new(self.config.schema.as_str())
+    }
+
+    fn store(&self) -> Store {
+        Store::new(&self.schema())
+    }
+
+    fn files(&self) -> Result<Vec<SourceFile>> {
+        crate::source::load(&self.config.migrations)
+    }
+
+    /// The tracking table as it is, without the lease. Makes nothing.
+    async fn look(&self) -> Result<Vec<TrackedRow>> {
+        let client = self.target.connect(APPLICATION).await?;
+        let store = self.store();
+        if store.exists(&client).await? { store.rows(&client).await } else { Ok(Vec::new()) }
+    }
+
+    /// Every migration and its state. Changes nothing, and needs no right to change anything.
+    ///
+    /// # Errors
+    ///
+    /// When the files or the database can't be read.
+    pub async fn status(&self) -> Result<StatusReport> {
+        status::report(self).await
+    }
+
+    /// The plans of one migration, or of all that are pending.
+    ///
+    /// # Errors
+    ///
+    /// When the files or the database can't be read, or a migration is refused.
+    pub async fn plan(&self, version: Option<&str>) -> Result<PlanReport> {
+        planning::preview(self, version).await
+    }
+
+    /// Everything that is pending, each as far as is safe without a deploy.
+    ///
+    /// # Errors
+    ///
+    /// When a migration is refused or fails, or another runner is at work.
+    pub async fn migrate(
+        &self,
+        options: MigrateOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RunReport> {
+        let files = self.files()?;
+        let rows = self.look().await?;
+        history::check(&files, &rows)?;
+        let wanted = self.up_to(&files, options.to.as_deref())?;
+        if !wanted.iter().any(|file| needs_work(file, &rows, options.complete)) {
+            let report = wanted
+                .iter()
+                .filter_map(|file| rows.iter().find(|row| row.version == file.version))
+                .map(run_migration)
+                .collect();
+            observer.notice(Notice::Info { text: "nothing to do".to_owned() });
+            return Ok(RunReport { format: REPORT_FORMAT, migrations: report });
+        }
+        let mut session = Session::open(self, options.wait, observer, stop).await?;
+        let rows = session.rows().await?;
+        history::check(&files, &rows)?;
+        let mut done = Vec::new();
+        for file in wanted {
+            let row = rows.iter().find(|row| row.version == file.version);
+            if !needs_work(file, &rows, options.complete) {
+                continue;
+            }
+            if let Some(row) = row.filter(|row| row.state == State::RollingBack) {
+                return Err(Error::refused(format!("migration {} {} is being rolled back", row.version, row.name))
+                    .hint("finish that first: `crossfade rollback`"));
+            }
+            done.push(session.migrate_one(file, row, options.complete).await?);
+        }
+        Ok(RunReport { format: REPORT_FORMAT, migrations: done })
+    }
+
+    fn up_to<'f>(&self, files: &'f [SourceFile], to: Option<&str>) -> Result<Vec<&'f SourceFile>> {
+        let Some(to) = to else { return Ok(files.iter().collect()) };
+        if !files.iter().any(|file| same_version(&file.version, to)) {
+            return Err(Error::usage(format!("there is no migration {to}")).hint(format!(
+                "the versions are {}",
+                files.iter().map(|file| file.version.as_str()).collect::<Vec<_>>().join(", ")
+            )));
+        }
+        Ok(files.iter().filter(|file| compare_versions(&file.version, to) != std::cmp::Ordering::Greater).collect())
+    }
+
+    /// After the deploy: removes the old form. Without a version: of every migration that is ready, in order.
+    ///
+    /// # Errors
+    ///
+    /// When a migration is not ready, a step fails, or another runner is at work.
+    pub async fn contract(
+        &self,
+        version: Option<&str>,
+        options: RunOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RunReport> {
+        let mut session = Session::open_existing(self, options.wait, observer, stop).await?;
+        let rows = session.rows().await?;
+        let chosen = choose(&rows, version)?;
+        let unfinished = |state| matches!(state, State::Expanding | State::Migrating | State::Failed);
+        let due: Vec<&TrackedRow> =
+            chosen.iter().copied().filter(|row| matches!(row.state, State::Ready | State::Contracting)).collect();
+        // A failure in the middle of contract is taken up again here, too.
+        let mut failed_contracts = Vec::new();
+        for row in chosen.iter().copied().filter(|row| row.state == State::Failed) {
+            if session.contract_has_begun(row).await? {
+                failed_contracts.push(row);
+            }
+        }
+        let due: Vec<&TrackedRow> = rows
+            .iter()
+            .filter(|row| due.iter().chain(&failed_contracts).any(|chosen| chosen.version == row.version))
+            .collect();
+        if due.is_empty() {
+            if let Some(row) = chosen.iter().find(|row| unfinished(row.state) || row.state == State::RollingBack) {
+                let why = if row.state == State::RollingBack {
+                    "is being rolled back"
+                } else {
+                    "is not filled and verified yet"
+                };
+                return Err(Error::refused(format!(
+                    "migration {} {} {why} ({})",
+                    row.version,
+                    row.name,
+                    row.state.name()
+                ))
+                .hint("`crossfade migrate` goes on with it; contract comes after that"));
+            }
+            session.observer.notice(Notice::Info { text: "nothing waits for contract".to_owned() });
+            return Ok(RunReport {
+                format: REPORT_FORMAT,
+                migrations: chosen.into_iter().map(run_migration).collect(),
+            });
+        }
+        let mut done = Vec::new();
+        for row in due {
+            session.refuse_out_of_order(row, &rows).await?;
+            done.push(session.go_on(row, Some(Request::Contract)).await?);
+        }
+        Ok(RunReport { format: REPORT_FORMAT, migrations: done })
+    }
+
+    /// Drops what was retained. Without a version: of every migration that is contracted.
+    ///
+    /// # Errors
+    ///
+    /// When a migration is not contracted, a step fails, or another runner is at work.
+    pub async fn purge(
+        &self,
+        version: Option<&str>,
+        options: RunOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RunReport> {
+        let mut session = Session::open_existing(self, options.wait, observer, stop).await?;
+        let rows = session.rows().await?;
+        let chosen = choose(&rows, version)?;
+        let mut due = Vec::new();
+        for row in &chosen {
+            if row.state == State::Contracted || (row.state == State::Failed && session.purge_has_begun(row).await?) {
+                due.push(*row);
+            }
+        }
+        if due.is_empty() {
+            if let (Some(_), Some(row)) = (version, chosen.first())
+                && row.state != State::Applied
+            {
+                return Err(Error::refused(format!(
+                    "migration {} {} retains nothing: it is {}",
+                    row.version,
+                    row.name,
+                    row.state.name()
+                ))
+                .hint("purge comes after contract"));
+            }
+            session.observer.notice(Notice::Info { text: "nothing is retained".to_owned() });
+            return Ok(RunReport {
+                format: REPORT_FORMAT,
+                migrations: chosen.into_iter().map(run_migration).collect(),
+            });
+        }
+        let mut done = Vec::new();
+        for row in due {
+            done.push(session.go_on(row, Some(Request::Purge)).await?);
+        }
+        Ok(RunReport { format: REPORT_FORMAT, migrations: done })
+    }
+
+    /// Undoes one migration: the given one, or the newest.
+    ///
+    /// # Errors
+    ///
+    /// When there is no way back, a step fails, or another runner is at work.
+    pub async fn rollback(
+        &self,
+        version: Option<&str>,
+        options: RunOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RunReport> {
+        let mut session = Session::open_existing(self, options.wait, observer, stop).await?;
+        let rows = session.rows().await?;
+        let row = match version {
+            Some(_) => choose(&rows, version)?.into_iter().next(),
+            None => rows
+                .iter()
+                .rev()
+                .find(|row| row.state == State::RollingBack)
+                .or_else(|| rows.iter().rev().find(|row| row.state != State::RolledBack)),
+        };
+        let Some(row) = row.filter(|row| row.state != State::RolledBack) else {
+            session.observer.notice(Notice::Info { text: "there is nothing to roll back".to_owned() });
+            return Ok(RunReport { format: REPORT_FORMAT, migrations: Vec::new() });
+        };
+        let done = if row.state == State::Applied {
+            let files = self.files()?;
+            session.roll_back_by_file(row, &files).await?
+        } else {
+            session.go_on(row, Some(Request::Rollback)).await?
+        };
+        Ok(RunReport { format: REPORT_FORMAT, migrations: vec![done] })
+    }
+
+    /// Compares old and new form again. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the version is not known or the tables can't be read.
+    pub async fn verify(
+        &self,
+        version: Option<&str>,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<VerifyReport> {
+        let rows = self.look().await?;
+        let chosen = choose(&rows, version)?;
+        let mut tables = Vec::new();
+        for row in chosen.into_iter().filter(|row| row.state == State::Ready) {
+            let mut reader = session::Reader::open(self, row, observer, stop).await?;
+            for step in reader.plan().steps.clone() {
+                if let (Action::Verify(verify), Phase::Migrate) = (&step.action, step.phase) {
+                    let found = reader.compare(verify).await?;
+                    tables.push(VerifyTable {
+                        version: row.version.clone(),
+                        table: verify.table.to_string(),
+                        rows: found.rows,
+                        differing: found.differing,
+                        keys: found.keys,
+                    });
+                }
+            }
+        }
+        Ok(VerifyReport { format: REPORT_FORMAT, tables })
+    }
+}
+
+fn same_version(a: &str, b: &str) -> bool {
+    compare_versions(a, b) == std::cmp::Ordering::Equal
+}
+
+fn choose<'r>(rows: &'r [TrackedRow], version: Option<&str>) -> Result<Vec<&'r TrackedRow>> {
+    let Some(version) = version else { return Ok(rows.iter().collect()) };
+    let found: Vec<&TrackedRow> = rows.iter().filter(|row| same_version(&row.version, version)).collect();
+    if found.is_empty() {
+        return Err(Error::refused(format!("migration {version} has not been run on this database"))
+            .hint("`crossfade status` lists them"));
+    }
+    Ok(found)
+}
+
+/// Whether `migrate` has anything to do for a file.
+fn needs_work(file: &SourceFile, rows: &[TrackedRow], complete: bool) -> bool {
+    let Some(row) = rows.iter().find(|row| row.version == file.version) else { return true };
+    match row.state {
+        State::Pending
+        | State::Expanding
+        | State::Migrating
+        | State::Contracting
+        | State::Failed
+        | State::RollingBack
+        | State::RolledBack => true,
+        State::Ready | State::Contracted => complete,
+        State::Applied => false,
+    }
+}
+
+fn run_migration(row: &TrackedRow) -> RunMigration {
+    RunMigration {
+        version: row.version.clone(),
+        name: row.name.clone(),
+        state: row.state,
+        next: next_text(row.state, &row.version),
+    }
+}
+
+/// What a migration in this state waits for.
+fn next_text(state: State, version: &str) -> Option<String> {
+    match state {
+        State::Ready => Some(format!("deploy the new code everywhere, then `crossfade contract {version}`")),
+        State::Contracted => Some(format!(
+            "the old form is retained: `crossfade rollback {version}` brings it back, `crossfade purge {version}` drops it"
+        )),
+        State::Failed => Some("`crossfade migrate` tries again, `crossfade rollback` undoes".to_owned()),
+        State::RollingBack => Some("`crossfade rollback` goes on".to_owned()),
+        State::Expanding | State::Migrating => Some("`crossfade migrate` goes on".to_owned()),
+        State::Contracting => Some("`crossfade contract` goes on".to_owned()),
+        State::Pending => Some("`crossfade migrate` runs it".to_owned()),
+        State::Applied | State::RolledBack => None,
+    }
+}
+
+fn direction_of(request: Option<Request>) -> Direction {
+    match request {
+        Some(Request::Rollback) => Direction::Backward,
+        Some(Request::Pause | Request::Resume | Request::Contract | Request::Purge) | None => Direction::Forward,
+    }
+}

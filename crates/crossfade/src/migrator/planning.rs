@@ -1,0 +1,179 @@
+//! From a file to a plan that the server accepts.
+
+use std::path::Path;
+
+use crossfade_core::catalog::Catalog;
+use crossfade_core::finding::Finding;
+use crossfade_core::journal::State;
+use crossfade_core::migration::Migration;
+use crossfade_core::plan::InFlight;
+use crossfade_core::plan::PlanContext;
+use crossfade_core::plan::Policy;
+use crossfade_core::plan::audit;
+use crossfade_core::plan::plan;
+use crossfade_core::plan::plan_down;
+use crossfade_core::plan::project;
+use crossfade_core::step::Plan;
+use tokio_postgres::Client;
+
+use super::Migrator;
+use super::same_version;
+use crate::error::Doing as _;
+use crate::error::Error;
+use crate::error::FileFindings;
+use crate::error::Result;
+use crate::error::describe;
+use crate::postgres::introspect;
+use crate::postgres::lease::APPLICATION;
+use crate::postgres::store::Store;
+use crate::postgres::store::TrackedRow;
+use crate::report::PlanReport;
+use crate::report::REPORT_FORMAT;
+use crate::source::SourceFile;
+
+impl Migrator {
+    pub(super) fn policy(&self) -> Policy {
+        Policy { schema: self.schema(), retain: !self.config.retain.is_zero(), ..Policy::default() }
+    }
+}
+
+/// Reads a file into a migration.
+pub(super) fn parse(version: &str, name: &str, path: &Path, text: &str) -> Result<Migration> {
+    Migration::parse(version, name, text).map_err(|findings| refused(version, name, path, text, findings))
+}
+
+fn refused(version: &str, name: &str, path: &Path, text: &str, findings: Vec<Finding>) -> Error {
+    let text = text.trim_start_matches('\u{feff}').to_owned();
+    Error::refused(format!("migration {version} {name} is refused; nothing was changed"))
+        .with_findings(vec![FileFindings { path: path.to_owned(), text, findings }])
+}
+
+/// What is in flight, for conflicts.
+pub(super) async fn in_flight(client: &Client, store: &Store, rows: &[TrackedRow]) -> Result<Vec<InFlight>> {
+    let mut found = Vec::new();
+    for row in rows.iter().filter(|row| !matches!(row.state, State::Applied | State::RolledBack)) {
+        let stored = store.load(client, row.plan_id).await?;
+        found.push(InFlight { version: row.version.clone(), name: row.name.clone(), claims: stored.plan.claims });
+    }
+    Ok(found)
+}
+
+/// Looks at the database.
+pub(super) async fn catalog(client: &Client, store: &Store) -> Result<Catalog> {
+    client.batch_execute("SET lock_timeout = '5s'").await.doing("prepare the session")?;
+    let catalog = introspect(client, store.schema.as_str())
+        .await
+        .map_err(|error| Error::failed("could not read the catalog").caused_by(error))?;
+    client.batch_execute("SET lock_timeout = 0").await.doing("prepare the session")?;
+    Ok(catalog)
+}
+
+/// Plans one file on a catalog.
+pub(super) fn plan_file(file: &SourceFile, catalog: &Catalog, policy: &Policy, in_flight: &[InFlight]) -> Result<Plan> {
+    let migration = parse(&file.version, &file.name, &file.path, &file.text)?;
+    let cx = PlanContext { migration: &migration, catalog, policy, in_flight };
+    let plan = plan(cx).map_err(|findings| refused(&file.version, &file.name, &file.path, &file.text, findings))?;
+    audited(plan)
+}
+
+/// Plans the way back by a down file.
+pub(super) fn plan_down_file(
+    file: &SourceFile,
+    down: (&Path, &str),
+    catalog: &Catalog,
+    policy: &Policy,
+) -> Result<Plan> {
+    let (path, text) = down;
+    let migration = parse(&file.version, &file.name, path, text)?;
+    let cx = PlanContext { migration: &migration, catalog, policy, in_flight: &[] };
+    let plan = plan_down(cx).map_err(|findings| refused(&file.version, &file.name, path, text, findings))?;
+    audited(plan)
+}
+
+fn audited(plan: Plan) -> Result<Plan> {
+    let problems = audit(&plan);
+    if problems.is_empty() {
+        return Ok(plan);
+    }
+    Err(Error::failed(format!(
+        "the plan of migration {} breaks a rule of its own: {}",
+        plan.version,
+        problems.join("; ")
+    ))
+    .hint("this is a defect of crossfade; nothing was changed. Please report it with the migration's file"))
+}
+
+/// Asks the server whether it accepts the expressions of a plan. Changes nothing.
+pub(super) async fn preflight(client: &Client, file: &SourceFile, plan: &Plan) -> Result<()> {
+    let mut findings = Vec::new();
+    for check in &plan.preflight {
+        client.batch_execute("BEGIN READ ONLY; SET LOCAL lock_timeout = '5s'").await.doing("check the plan")?;
+        let result = client.query_typed(check.query.as_str(), &[]).await;
+        client.batch_execute("ROLLBACK").await.doing("check the plan")?;
+        match result {
+            Ok(rows) => {
+                if let Some(row) = rows.first() {
+                    let mut finding = check.finding.clone();
+                    finding.message =
+                        format!("{}: {}", finding.message, row.get::<_, Option<String>>(0).unwrap_or_default());
+                    findings.push(finding);
+                }
+            }
+            Err(error) => match error.as_db_error() {
+                Some(db) => {
+                    let mut finding = check.finding.clone();
+                    finding.message = format!("{}: {}", finding.message, describe(db));
+                    findings.push(finding);
+                }
+                None => return Err(error).doing("check the plan"),
+            },
+        }
+    }
+    if findings.is_empty() { Ok(()) } else { Err(refused(&file.version, &file.name, &file.path, &file.text, findings)) }
+}
+
+/// The plans of what is pending, each on the schema that the ones before it leave; of what has begun, the stored plan.
+pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Result<PlanReport> {
+    let files = migrator.files()?;
+    let client = migrator.target.connect(APPLICATION).await?;
+    let store = migrator.store();
+    let rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
+    super::history::check(&files, &rows)?;
+    if let Some(version) = version
+        && !files.iter().any(|file| same_version(&file.version, version))
+    {
+        return Err(Error::usage(format!("there is no migration {version}")).hint("`crossfade status` lists them"));
+    }
+    let mut catalog = catalog(&client, &store).await?;
+    let mut in_flight = in_flight(&client, &store, &rows).await?;
+    let policy = migrator.policy();
+    let mut plans = Vec::new();
+    for file in &files {
+        let asked = version.is_none_or(|version| same_version(&file.version, version));
+        match rows.iter().find(|row| same_version(&row.version, &file.version)) {
+            Some(row) if row.state != State::RolledBack => {
+                if asked && (version.is_some() || row.state != State::Applied) {
+                    plans.push(store.load(&client, row.plan_id).await?.plan);
+                }
+            }
+            Some(_) | None => {
+                let plan = plan_file(file, &catalog, &policy, &in_flight)?;
+                let migration = parse(&file.version, &file.name, &file.path, &file.text)?;
+                let cx = PlanContext { migration: &migration, catalog: &catalog, policy: &policy, in_flight: &[] };
+                let next = project(cx);
+                if plan.is_phased() {
+                    in_flight.push(InFlight {
+                        version: plan.version.clone(),
+                        name: plan.name.clone(),
+                        claims: plan.claims.clone(),
+                    });
+                }
+                catalog = next;
+                if asked {
+                    plans.push(plan);
+                }
+            }
+        }
+    }
+    Ok(PlanReport { format: REPORT_FORMAT, plans })
+}

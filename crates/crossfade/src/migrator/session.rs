@@ -1,0 +1,375 @@
+//! One command at work: the lease, a connection, and the migrations one after the other.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossfade_core::finding::Severity;
+use crossfade_core::journal::Direction;
+use crossfade_core::journal::Request;
+use crossfade_core::journal::State;
+use crossfade_core::journal::fold;
+use crossfade_core::migration::checksum;
+use crossfade_core::step::Phase;
+use crossfade_core::step::Plan;
+use crossfade_core::step::PlanKind;
+use crossfade_core::step::Verify;
+use tokio_postgres::Client;
+
+use super::Migrator;
+use super::planning;
+use super::run_migration;
+use super::same_version;
+use crate::error::Error;
+use crate::error::ErrorKind;
+use crate::error::Result;
+use crate::executor::Compared;
+use crate::executor::Executor;
+use crate::executor::connect_worker;
+use crate::observer::Notice;
+use crate::observer::Observer;
+use crate::postgres::lease::Lease;
+use crate::postgres::store::PlanFiles;
+use crate::postgres::store::Store;
+use crate::postgres::store::StoredPlan;
+use crate::postgres::store::TrackedRow;
+use crate::report::RunMigration;
+use crate::source::SourceFile;
+use crate::stop::Stop;
+
+/// How often a lost connection is made anew before the command gives up, and how long apart.
+const RECONNECTS: u32 = 30;
+const RECONNECT_EVERY: Duration = Duration::from_secs(1);
+
+/// One command at work.
+pub(super) struct Session<'a> {
+    migrator: &'a Migrator,
+    pub observer: &'a mut dyn Observer,
+    stop: &'a Stop,
+    store: Store,
+    lease: Lease,
+    client: Client,
+}
+
+impl<'a> Session<'a> {
+    /// Takes the lease and makes the journal where there is none.
+    pub async fn open(
+        migrator: &'a Migrator,
+        wait: bool,
+        observer: &'a mut dyn Observer,
+        stop: &'a Stop,
+    ) -> Result<Session<'a>> {
+        let store = migrator.store();
+        let (lease, client) = begin(migrator, &store, wait, observer, stop).await?;
+        Ok(Session { migrator, observer, stop, store, lease, client })
+    }
+
+    /// As [`Session::open`], but refuses where nothing was ever run.
+    pub async fn open_existing(
+        migrator: &'a Migrator,
+        wait: bool,
+        observer: &'a mut dyn Observer,
+        stop: &'a Stop,
+    ) -> Result<Session<'a>> {
+        if migrator.look().await?.is_empty() {
+            return Err(
+                Error::refused("no migration has been run on this database").hint("run `crossfade migrate` first")
+            );
+        }
+        Session::open(migrator, wait, observer, stop).await
+    }
+
+    pub async fn rows(&self) -> Result<Vec<TrackedRow>> {
+        self.store.rows(&self.client).await
+    }
+
+    /// Brings one file as far as it goes.
+    pub async fn migrate_one(
+        &mut self,
+        file: &SourceFile,
+        row: Option<&TrackedRow>,
+        complete: bool,
+    ) -> Result<RunMigration> {
+        let mut row = row.cloned();
+        if let Some(known) = &row {
+            let stored = self.store.load(&self.client, known.plan_id).await?;
+            let progress = fold(&stored.plan, &stored.events)
+                .map_err(|error| Error::failed("the journal does not add up").caused_by(error))?;
+            let over = known.state == State::RolledBack
+                || (progress.direction == Direction::Forward && progress.has_no_effect(&stored.plan));
+            if over {
+                row = None;
+            } else if checksum(&file.text) != known.checksum {
+                return Err(Error::refused(format!(
+                    "{} was changed while it is under way ({})",
+                    file.path.display(),
+                    known.state.name()
+                ))
+                .hint(format!(
+                    "restore its text and run `crossfade migrate`, or `crossfade rollback {}` first",
+                    known.version
+                )));
+            }
+        }
+        let row = match row {
+            Some(row) => row,
+            None => self.record(file).await?,
+        };
+        let mut done = self.go_on(&row, None).await?;
+        if complete {
+            for (state, request) in [(State::Ready, Request::Contract), (State::Contracted, Request::Purge)] {
+                if done.state == state {
+                    done = self.go_on(&row, Some(request)).await?;
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    /// Plans a file and stores the plan.
+    async fn record(&mut self, file: &SourceFile) -> Result<TrackedRow> {
+        let rows = self.rows().await?;
+        let others: Vec<TrackedRow> = rows.into_iter().filter(|row| row.version != file.version).collect();
+        let in_flight = planning::in_flight(&self.client, &self.store, &others).await?;
+        let catalog = planning::catalog(&self.client, &self.store).await?;
+        let plan = planning::plan_file(file, &catalog, &self.migrator.policy(), &in_flight)?;
+        planning::preflight(&self.client, file, &plan).await?;
+        for finding in plan.findings.iter().filter(|finding| finding.severity > Severity::Note) {
+            self.observer.notice(Notice::Found { version: plan.version.clone(), finding: finding.clone() });
+        }
+        self.store_plan(&plan, file).await
+    }
+
+    async fn store_plan(&mut self, plan: &Plan, file: &SourceFile) -> Result<TrackedRow> {
+        let commit = crate::source::head_commit(&self.migrator.config.migrations);
+        let down = file.down.as_ref().map(|(_, text)| text.as_str());
+        let files = PlanFiles {
+            up_sql: match plan.kind {
+                PlanKind::Up => file.text.trim_start_matches('\u{feff}'),
+                PlanKind::Down => down.unwrap_or_default(),
+            },
+            down_sql: down,
+            git_commit: commit.as_deref(),
+        };
+        self.store.record(&self.client, self.lease.epoch, plan, &files).await?;
+        self.row(&plan.version).await
+    }
+
+    async fn row(&self, version: &str) -> Result<TrackedRow> {
+        let rows = self.rows().await?;
+        rows.into_iter()
+            .find(|row| row.version == version)
+            .ok_or_else(|| Error::failed(format!("migration {version} is not in the tracking table")))
+    }
+
+    /// Goes on with a stored plan, after a request where there is one. A lost connection is made anew, and the work goes on from the
+    /// journal.
+    pub async fn go_on(&mut self, row: &TrackedRow, request: Option<Request>) -> Result<RunMigration> {
+        let mut request = request;
+        let mut losses = 0;
+        loop {
+            let result = self.try_go_on(row, &mut request).await;
+            let lost = self.client.is_closed() || !self.lease.is_held();
+            match result {
+                Ok(state) => {
+                    let mut row = self.row(&row.version).await?;
+                    row.state = state;
+                    let done = run_migration(&row);
+                    self.observer.notice(Notice::MigrationStopped {
+                        version: done.version.clone(),
+                        name: done.name.clone(),
+                        state: done.state,
+                        next: done.next.clone(),
+                    });
+                    return Ok(done);
+                }
+                Err(error)
+                    if lost
+                        && error.kind() == ErrorKind::Failed
+                        && losses < RECONNECTS
+                        && !self.stop.is_requested() =>
+                {
+                    losses += 1;
+                    self.observer
+                        .notice(Notice::Retrying { reason: format!("the connection was lost ({})", error.chain()) });
+                    self.reconnect(&mut losses).await?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn reconnect(&mut self, losses: &mut u32) -> Result<()> {
+        loop {
+            self.stop.sleep(RECONNECT_EVERY).await;
+            match begin(self.migrator, &self.store, true, self.observer, self.stop).await {
+                Ok((lease, client)) => {
+                    self.lease = lease;
+                    self.client = client;
+                    return Ok(());
+                }
+                Err(error) if *losses >= RECONNECTS || self.stop.is_requested() => {
+                    return Err(Error::failed("the connection was lost, and the server does not come back")
+                        .hint(
+                            "nothing is lost: when it is back, run the same command again; it goes on from the journal",
+                        )
+                        .caused_by(error));
+                }
+                Err(_) => *losses += 1,
+            }
+        }
+    }
+
+    async fn try_go_on(&mut self, row: &TrackedRow, request: &mut Option<Request>) -> Result<State> {
+        let row = self.row(&row.version).await?;
+        let stored = self.store.load(&self.client, row.plan_id).await?;
+        let client = connect_worker(&self.migrator.target, &self.store.schema, &self.lease).await?;
+        let mut executor = self.executor(stored, client);
+        if let Some(asked) = *request {
+            if super::direction_of(Some(asked)) == Direction::Backward && executor.state()? != State::RollingBack {
+                executor.ask_the_way_back().await?;
+            }
+            executor.request(asked).await?;
+            *request = None;
+        }
+        executor.run().await
+    }
+
+    fn executor(&mut self, stored: StoredPlan, client: Client) -> Executor<'_> {
+        let suffix = match stored.plan.kind {
+            PlanKind::Up => "",
+            PlanKind::Down => "_down",
+        };
+        let path: PathBuf =
+            self.migrator.config.migrations.join(format!("{}_{}{suffix}.sql", stored.plan.version, stored.plan.name));
+        Executor {
+            target: &self.migrator.target,
+            config: &self.migrator.config,
+            store: &self.store,
+            lease: &self.lease,
+            client,
+            observer: self.observer,
+            stop: self.stop,
+            stored,
+            path,
+        }
+    }
+
+    async fn requested(&self, row: &TrackedRow, phase: Phase) -> Result<bool> {
+        let stored = self.store.load(&self.client, row.plan_id).await?;
+        let progress = fold(&stored.plan, &stored.events)
+            .map_err(|error| Error::failed("the journal does not add up").caused_by(error))?;
+        let forward = progress.direction == Direction::Forward;
+        Ok(forward
+            && match phase {
+                Phase::Contract => progress.contract_requested,
+                Phase::Purge => progress.purge_requested,
+                Phase::Expand | Phase::Migrate => false,
+            })
+    }
+
+    /// Whether a failed migration failed behind the hold for the deploy.
+    pub async fn contract_has_begun(&self, row: &TrackedRow) -> Result<bool> {
+        self.requested(row, Phase::Contract).await
+    }
+
+    /// Whether a failed migration failed behind the hold of the retention.
+    pub async fn purge_has_begun(&self, row: &TrackedRow) -> Result<bool> {
+        self.requested(row, Phase::Purge).await
+    }
+
+    /// Contract goes in order for each table.
+    pub async fn refuse_out_of_order(&self, row: &TrackedRow, rows: &[TrackedRow]) -> Result<()> {
+        let mine = self.store.load(&self.client, row.plan_id).await?.plan.claims;
+        for earlier in rows.iter().take_while(|other| other.version != row.version) {
+            let current = self.row(&earlier.version).await?;
+            if !matches!(current.state, State::Ready | State::Contracting) {
+                continue;
+            }
+            let theirs = self.store.load(&self.client, current.plan_id).await?.plan.claims;
+            if let Some(claim) = theirs.iter().find(|claim| mine.iter().any(|own| own.table == claim.table)) {
+                return Err(Error::refused(format!(
+                    "migration {} {} changes {}, too, and comes first",
+                    current.version, current.name, claim.table
+                ))
+                .hint(format!("run `crossfade contract {}` before", current.version)));
+            }
+        }
+        Ok(())
+    }
+
+    /// The way back of what is applied: its down file, in one transaction.
+    pub async fn roll_back_by_file(&mut self, row: &TrackedRow, files: &[SourceFile]) -> Result<RunMigration> {
+        let file = files.iter().find(|file| same_version(&file.version, &row.version));
+        let Some((file, (path, text))) = file.and_then(|file| file.down.as_ref().map(|down| (file, down))) else {
+            return Err(Error::refused(format!(
+                "migration {} {} is applied and has no down file",
+                row.version, row.name
+            ))
+            .hint(format!("write {}_{}_down.sql, or a new migration that undoes it", row.version, row.name)));
+        };
+        let catalog = planning::catalog(&self.client, &self.store).await?;
+        let plan = planning::plan_down_file(file, (path, text), &catalog, &self.migrator.policy())?;
+        let row = self.store_plan(&plan, file).await?;
+        self.go_on(&row, None).await
+    }
+}
+
+async fn begin(
+    migrator: &Migrator,
+    store: &Store,
+    wait: bool,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<(Lease, Client)> {
+    let mut lease = Lease::acquire(&migrator.target, &store.schema, wait, observer, stop).await?;
+    let first = migrator.target.connect(crate::postgres::lease::APPLICATION).await?;
+    store.ensure(&first).await?;
+    lease.take_over(&first, &store.schema).await?;
+    let client = connect_worker(&migrator.target, &store.schema, &lease).await?;
+    Ok((lease, client))
+}
+
+/// Reads what a plan keeps in sync, without the lease and without writing.
+pub(super) struct Reader<'a> {
+    migrator: &'a Migrator,
+    observer: &'a mut dyn Observer,
+    stop: &'a Stop,
+    store: Store,
+    lease: Lease,
+    stored: StoredPlan,
+}
+
+impl<'a> Reader<'a> {
+    pub async fn open(
+        migrator: &'a Migrator,
+        row: &TrackedRow,
+        observer: &'a mut dyn Observer,
+        stop: &'a Stop,
+    ) -> Result<Reader<'a>> {
+        let store = migrator.store();
+        let client = migrator.target.connect(crate::postgres::lease::APPLICATION).await?;
+        let stored = store.load(&client, row.plan_id).await?;
+        let lease = Lease::none(client);
+        Ok(Reader { migrator, observer, stop, store, lease, stored })
+    }
+
+    pub fn plan(&self) -> &Plan {
+        &self.stored.plan
+    }
+
+    pub async fn compare(&mut self, verify: &Verify) -> Result<Compared> {
+        let client = connect_worker(&self.migrator.target, &self.store.schema, &self.lease).await?;
+        let mut executor = Executor {
+            target: &self.migrator.target,
+            config: &self.migrator.config,
+            store: &self.store,
+            lease: &self.lease,
+            client,
+            observer: self.observer,
+            stop: self.stop,
+            stored: self.stored.clone(),
+            path: PathBuf::new(),
+        };
+        executor.compare(verify, &mut |_, _, _| {}).await
+    }
+}

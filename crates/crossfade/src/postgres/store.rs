@@ -1,0 +1,397 @@
+//! The journal in the target database: plans, events, cursors, and the tracking table that people know.
+
+use crossfade_core::backfill::Cursor;
+use crossfade_core::journal::Event;
+use crossfade_core::journal::State;
+use crossfade_core::sql;
+use crossfade_core::sql::Ident;
+use crossfade_core::step::Plan;
+use crossfade_core::step::StepId;
+use tokio_postgres::Client;
+use tokio_postgres::types::Type;
+
+use crate::error::Doing as _;
+use crate::error::Error;
+use crate::error::Result;
+
+/// The format of the journal's tables.
+const STORE_FORMAT: i32 = 1;
+
+/// The journal, over one connection.
+#[derive(Debug)]
+pub(crate) struct Store {
+    pub schema: Ident,
+}
+
+/// A row of the tracking table.
+#[derive(Clone, Debug)]
+pub(crate) struct TrackedRow {
+    pub version: String,
+    pub name: String,
+    pub checksum: String,
+    pub state: State,
+    pub plan_id: i64,
+    pub applied_at: Option<String>,
+    pub duration_ms: Option<i64>,
+    pub applied_by: Option<String>,
+    /// Seconds since contract, for the retention.
+    pub contracted_for: Option<f64>,
+}
+
+/// A stored plan with what has happened to it.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredPlan {
+    pub id: i64,
+    pub plan: Plan,
+    pub events: Vec<Event>,
+    pub up_sql: String,
+}
+
+/// What is written beside a plan.
+#[derive(Clone, Debug)]
+pub(crate) struct PlanFiles<'a> {
+    pub up_sql: &'a str,
+    pub down_sql: Option<&'a str>,
+    pub git_commit: Option<&'a str>,
+}
+
+fn state_from(name: &str) -> Option<State> {
+    [
+        State::Pending,
+        State::Expanding,
+        State::Migrating,
+        State::Ready,
+        State::Contracting,
+        State::Contracted,
+        State::Applied,
+        State::Failed,
+        State::RollingBack,
+        State::RolledBack,
+    ]
+    .into_iter()
+    .find(|state| state.name() == name)
+}
+
+impl Store {
+    pub fn new(schema: &Ident) -> Store {
+        Store { schema: schema.clone() }
+    }
+
+    /// Whether the journal is there. Changes nothing.
+    pub async fn exists(&self, client: &Client) -> Result<bool> {
+        let name = sql!("{}.schema_migrations", self.schema);
+        let row = client
+            .query_typed_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[(&name.as_str(), Type::TEXT)])
+            .await
+            .doing("look for the journal")?;
+        Ok(row.get(0))
+    }
+
+    /// Makes the journal, or checks that this version of it can be read.
+    pub async fn ensure(&self, client: &Client) -> Result<()> {
+        let s = &self.schema;
+        if self.exists(client).await? {
+            let row = client
+                .query_typed_one(sql!("SELECT format FROM {}.meta", s).as_str(), &[])
+                .await
+                .doing("read the journal's format")?;
+            let format: i32 = row.get(0);
+            if format > STORE_FORMAT {
+                return Err(Error::refused(format!(
+                    "the journal has format {format}, and this program knows {STORE_FORMAT}"
+                ))
+                .hint("use the crossfade that wrote it, or a newer one"));
+            }
+            return Ok(());
+        }
+        let text = sql!(
+            "BEGIN; \
+             CREATE SCHEMA IF NOT EXISTS {}; \
+             CREATE TABLE {}.meta (format int NOT NULL, made_at timestamptz NOT NULL DEFAULT now()); \
+             INSERT INTO {}.meta (format) VALUES ({}); \
+             CREATE TABLE {}.plans (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, version text NOT NULL, kind text NOT NULL, \
+               plan json NOT NULL, up_sql text NOT NULL, down_sql text, made_at timestamptz NOT NULL DEFAULT clock_timestamp()); \
+             CREATE TABLE {}.events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, plan_id bigint NOT NULL REFERENCES {}.plans, \
+               at timestamptz NOT NULL DEFAULT clock_timestamp(), event jsonb NOT NULL, epoch bigint NOT NULL, \
+               actor text NOT NULL DEFAULT session_user, host text, tool_version text NOT NULL); \
+             CREATE INDEX events_plan_id ON {}.events (plan_id, id); \
+             CREATE TABLE {}.cursors (plan_id bigint NOT NULL REFERENCES {}.plans, step int NOT NULL, cursor jsonb NOT NULL, rows bigint NOT NULL, \
+               took_ms bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan_id, step)); \
+             CREATE TABLE {}.lease (id int PRIMARY KEY CHECK (id = 1), epoch bigint NOT NULL, host text NOT NULL, pid int NOT NULL, since timestamptz NOT NULL); \
+             CREATE TABLE {}.schema_migrations (version text PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, state text NOT NULL, \
+               plan_id bigint NOT NULL REFERENCES {}.plans, applied_at timestamptz, contracted_at timestamptz, duration_ms bigint NOT NULL DEFAULT 0, \
+               applied_by text NOT NULL DEFAULT session_user, host text, tool_version text NOT NULL, git_commit text); \
+             COMMIT",
+            s,
+            s,
+            s,
+            crossfade_core::sql::Number(i64::from(STORE_FORMAT)),
+            s,
+            s,
+            s,
+            s,
+            s,
+            s,
+            s,
+            s,
+            s
+        );
+        if let Err(error) = client.batch_execute(text.as_str()).await {
+            let _ = client.batch_execute("ROLLBACK").await;
+            return Err(Error::failed(format!("could not make the journal in schema {s}"))
+                .hint("the role needs CREATE on the database; or make the schema for it and grant CREATE on it; `schema` in crossfade.toml names another")
+                .caused_by(error));
+        }
+        Ok(())
+    }
+
+    /// The tracking table.
+    pub async fn rows(&self, client: &Client) -> Result<Vec<TrackedRow>> {
+        let query = sql!(
+            "SELECT version, name, checksum, state, plan_id, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), duration_ms, applied_by, \
+             extract(epoch FROM now() - contracted_at)::float8 FROM {}.schema_migrations",
+            self.schema
+        );
+        let rows = client.query_typed(query.as_str(), &[]).await.doing("read the tracking table")?;
+        let mut tracked = Vec::new();
+        for row in rows {
+            let state: String = row.get(3);
+            let state = state_from(&state).ok_or_else(|| {
+                Error::refused(format!("the tracking table has a state {state} that this program does not know"))
+                    .hint("use a newer crossfade")
+            })?;
+            tracked.push(TrackedRow {
+                version: row.get(0),
+                name: row.get(1),
+                checksum: row.get(2),
+                state,
+                plan_id: row.get(4),
+                applied_at: row.get(5),
+                duration_ms: row.get(6),
+                applied_by: row.get(7),
+                contracted_for: row.get(8),
+            });
+        }
+        tracked.sort_by(|a, b| crate::source::compare_versions(&a.version, &b.version));
+        Ok(tracked)
+    }
+
+    /// A stored plan with its events; the cursors come last, as the events that they are.
+    pub async fn load(&self, client: &Client, plan_id: i64) -> Result<StoredPlan> {
+        let doing = "read a plan from the journal";
+        let query = sql!("SELECT plan::text, up_sql FROM {}.plans WHERE id = $1", self.schema);
+        let row = client.query_typed_one(query.as_str(), &[(&plan_id, Type::INT8)]).await.doing(doing)?;
+        let damaged = |error: serde_json::Error| {
+            Error::failed(format!("plan {plan_id} in the journal can't be read")).caused_by(error)
+        };
+        let plan: Plan = serde_json::from_str(row.get(0)).map_err(damaged)?;
+        if plan.format > crossfade_core::step::PLAN_FORMAT {
+            return Err(Error::refused(format!("migration {} was planned by a newer crossfade", plan.version))
+                .hint("use that one to finish it"));
+        }
+        let query = sql!("SELECT event::text FROM {}.events WHERE plan_id = $1 ORDER BY id", self.schema);
+        let rows = client.query_typed(query.as_str(), &[(&plan_id, Type::INT8)]).await.doing(doing)?;
+        let mut events: Vec<Event> = Vec::new();
+        for row in rows {
+            events.push(serde_json::from_str(row.get(0)).map_err(damaged)?);
+        }
+        let query = sql!("SELECT step, cursor::text, rows, took_ms FROM {}.cursors WHERE plan_id = $1", self.schema);
+        for row in client.query_typed(query.as_str(), &[(&plan_id, Type::INT8)]).await.doing(doing)? {
+            events.push(Event::ChunkDone {
+                step: StepId(row.get::<_, i32>(0) as u16),
+                cursor: serde_json::from_str(row.get(1)).map_err(damaged)?,
+                rows: row.get::<_, i64>(2) as u64,
+                took_ms: row.get::<_, i64>(3) as u64,
+            });
+        }
+        Ok(StoredPlan { id: plan_id, plan, events, up_sql: row.get(1) })
+    }
+
+    /// Stores a plan and its first event, and makes it the migration's current one.
+    pub async fn record(&self, client: &Client, epoch: i64, plan: &Plan, files: &PlanFiles<'_>) -> Result<StoredPlan> {
+        let doing = "store the plan";
+        let json = serde_json::to_string(plan)
+            .map_err(|error| Error::failed("could not write the plan down").caused_by(error))?;
+        let kind = match plan.kind {
+            crossfade_core::step::PlanKind::Up => "up",
+            crossfade_core::step::PlanKind::Down => "down",
+        };
+        client.batch_execute("BEGIN").await.doing(doing)?;
+        let done = async {
+            let insert = sql!(
+                "INSERT INTO {}.plans (version, kind, plan, up_sql, down_sql) VALUES ($1, $2, $3::text::json, $4, $5) RETURNING id",
+                self.schema
+            );
+            let row = client
+                .query_typed_one(
+                    insert.as_str(),
+                    &[
+                        (&plan.version, Type::TEXT),
+                        (&kind, Type::TEXT),
+                        (&json, Type::TEXT),
+                        (&files.up_sql, Type::TEXT),
+                        (&files.down_sql, Type::TEXT),
+                    ],
+                )
+                .await
+                .doing(doing)?;
+            let id: i64 = row.get(0);
+            let state = match plan.kind {
+                crossfade_core::step::PlanKind::Up => State::Expanding,
+                crossfade_core::step::PlanKind::Down => State::Applied,
+            };
+            let track = sql!(
+                "INSERT INTO {}.schema_migrations AS m (version, name, checksum, state, plan_id, host, tool_version, git_commit) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+                 ON CONFLICT (version) DO UPDATE SET name = $2, checksum = CASE WHEN $4 = 'applied' THEN m.checksum ELSE $3 END, state = $4, plan_id = $5, \
+                 duration_ms = CASE WHEN $4 = 'applied' THEN m.duration_ms ELSE 0 END, applied_by = session_user, host = $6, tool_version = $7, git_commit = $8, contracted_at = NULL",
+                self.schema
+            );
+            client
+                .execute_typed(
+                    track.as_str(),
+                    &[
+                        (&plan.version, Type::TEXT),
+                        (&plan.name, Type::TEXT),
+                        (&plan.checksum, Type::TEXT),
+                        (&state.name(), Type::TEXT),
+                        (&id, Type::INT8),
+                        (&host(), Type::TEXT),
+                        (&env!("CARGO_PKG_VERSION"), Type::TEXT),
+                        (&files.git_commit, Type::TEXT),
+                    ],
+                )
+                .await
+                .doing(doing)?;
+            let events = vec![Event::PlanRecorded];
+            self.append(client, epoch, id, &plan.version, &events, state, 0).await?;
+            Ok(StoredPlan { id, plan: plan.clone(), events, up_sql: files.up_sql.to_owned() })
+        };
+        finish(client, done.await, doing).await
+    }
+
+    /// Appends events in the transaction that is open, or in one of their own, and keeps the tracking row true. Fails when the lease is lost.
+    #[expect(clippy::too_many_arguments, reason = "each is one column of the row")]
+    pub async fn append(
+        &self,
+        client: &Client,
+        epoch: i64,
+        plan_id: i64,
+        version: &str,
+        events: &[Event],
+        state: State,
+        took_ms: i64,
+    ) -> Result<()> {
+        let doing = "write the journal";
+        for event in events {
+            let json = serde_json::to_string(event)
+                .map_err(|error| Error::failed("could not write an event down").caused_by(error))?;
+            let insert = sql!(
+                "INSERT INTO {}.events (plan_id, event, epoch, host, tool_version) SELECT $1, $2::text::jsonb, l.epoch, $3, $4 \
+                 FROM (SELECT epoch FROM {}.lease WHERE id = 1 AND epoch = $5 FOR SHARE) AS l",
+                self.schema,
+                self.schema
+            );
+            let written = client
+                .execute_typed(
+                    insert.as_str(),
+                    &[
+                        (&plan_id, Type::INT8),
+                        (&json, Type::TEXT),
+                        (&host(), Type::TEXT),
+                        (&env!("CARGO_PKG_VERSION"), Type::TEXT),
+                        (&epoch, Type::INT8),
+                    ],
+                )
+                .await
+                .doing(doing)?;
+            if written != 1 {
+                return Err(lease_lost());
+            }
+        }
+        let update = sql!(
+            "UPDATE {}.schema_migrations SET state = $1, duration_ms = duration_ms + $2, \
+             applied_at = CASE WHEN $1 = 'applied' THEN coalesce(applied_at, clock_timestamp()) WHEN $1 IN ('contracted', 'ready') THEN applied_at ELSE NULL END, \
+             contracted_at = CASE WHEN $1 IN ('contracted', 'applied') THEN coalesce(contracted_at, clock_timestamp()) ELSE NULL END \
+             WHERE version = $3 AND plan_id = $4 AND (state <> $1 OR $2 > 0)",
+            self.schema
+        );
+        client
+            .execute_typed(
+                update.as_str(),
+                &[(&state.name(), Type::TEXT), (&took_ms, Type::INT8), (&version, Type::TEXT), (&plan_id, Type::INT8)],
+            )
+            .await
+            .doing(doing)?;
+        Ok(())
+    }
+
+    /// Stores a cursor in the transaction that is open. Fails when the lease is lost.
+    pub async fn save_cursor(
+        &self,
+        client: &Client,
+        epoch: i64,
+        plan_id: i64,
+        step: StepId,
+        cursor: &Cursor,
+        rows: u64,
+        took_ms: u64,
+    ) -> Result<()> {
+        let json = serde_json::to_string(cursor)
+            .map_err(|error| Error::failed("could not write the cursor down").caused_by(error))?;
+        let upsert = sql!(
+            "INSERT INTO {}.cursors AS c (plan_id, step, cursor, rows, took_ms) SELECT $1, $2, $3::text::jsonb, $4, $5 \
+             FROM (SELECT epoch FROM {}.lease WHERE id = 1 AND epoch = $6 FOR SHARE) AS l \
+             ON CONFLICT (plan_id, step) DO UPDATE SET cursor = excluded.cursor, rows = excluded.rows, took_ms = excluded.took_ms, updated_at = clock_timestamp()",
+            self.schema,
+            self.schema
+        );
+        let written = client
+            .execute_typed(
+                upsert.as_str(),
+                &[
+                    (&plan_id, Type::INT8),
+                    (&i32::from(step.0), Type::INT4),
+                    (&json, Type::TEXT),
+                    (&(rows as i64), Type::INT8),
+                    (&(took_ms as i64), Type::INT8),
+                    (&epoch, Type::INT8),
+                ],
+            )
+            .await
+            .doing("store the cursor")?;
+        if written == 1 { Ok(()) } else { Err(lease_lost()) }
+    }
+
+    /// Forgets a cursor: the step begins anew.
+    pub async fn clear_cursor(&self, client: &Client, plan_id: i64, step: StepId) -> Result<()> {
+        let delete = sql!("DELETE FROM {}.cursors WHERE plan_id = $1 AND step = $2", self.schema);
+        client
+            .execute_typed(delete.as_str(), &[(&plan_id, Type::INT8), (&i32::from(step.0), Type::INT4)])
+            .await
+            .doing("reset the cursor")?;
+        Ok(())
+    }
+}
+
+/// Ends a transaction: commits what succeeded, rolls back what did not.
+pub(crate) async fn finish<T>(client: &Client, result: Result<T>, doing: &str) -> Result<T> {
+    match result {
+        Ok(value) => {
+            client.batch_execute("COMMIT").await.doing(doing)?;
+            Ok(value)
+        }
+        Err(error) => {
+            let _ = client.batch_execute("ROLLBACK").await;
+            Err(error)
+        }
+    }
+}
+
+fn host() -> String {
+    nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default()
+}
+
+fn lease_lost() -> Error {
+    Error::failed("another runner took the lease over; nothing of this step was kept")
+        .hint("`crossfade status` shows who runs now")
+}
