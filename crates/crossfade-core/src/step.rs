@@ -253,6 +253,8 @@ pub struct BackfillUnit {
     pub statement: Sql,
     /// How a chunk's bounds are bound.
     pub bounds: ChunkBounds,
+    /// Returns the key of the row at TID `$1` (text), to name a row that can't be filled.
+    pub locate: Sql,
     /// Stripes in a window of blocks (1: not striped).
     pub stripes: u32,
     /// Rows in the relation, as the statistics have it.
@@ -288,6 +290,8 @@ pub struct VerifyUnit {
     /// A query of one chunk with the bounds of a backfill (stripe 0 of 1). It returns `(rows bigint, differing bigint, keys
     /// text[])`.
     pub query: Sql,
+    /// Returns the key of the row at TID `$1` (text), to name a row that can't be compared.
+    pub locate: Sql,
     /// How a chunk's bounds are bound.
     pub bounds: ChunkBounds,
     /// Rows in the relation, as the statistics have it.

@@ -277,6 +277,9 @@ impl AlterType {
                         own,
                         timing
                     ));
+                    if let Some(comment) = &constraint.comment {
+                        go.push(sql!("COMMENT ON CONSTRAINT {} ON {} IS {}", known, table, Literal(comment.clone())));
+                    }
                     back.push(sql!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", table, old, known));
                 }
                 None => {

@@ -193,13 +193,13 @@ impl Reader<'_> {
                         self.write_as_is(position, statement)
                     }
                     Some(table) => {
-                        self.operations.push((position, Box::new(BuildIndex { table, index: index.clone(), span })))
+                        self.operations.push((position, Box::new(BuildIndex { table, index: (**index).clone(), span })))
                     }
                     None if index.concurrently && !self.is_created(&index.table) => {
                         match self.catalog().resolve(&index.table).cloned() {
                             Some(table) => self
                                 .operations
-                                .push((position, Box::new(BuildIndex { table, index: index.clone(), span }))),
+                                .push((position, Box::new(BuildIndex { table, index: (**index).clone(), span }))),
                             None => self.findings.push(no_table(self.cx, &index.table, span)),
                         }
                     }

@@ -313,6 +313,7 @@ impl<'a> StepsBuilder<'a> {
         let function = |groups: &[&Group], mode| sync::function(&names, groups, mode, &catalog.search_path, restore);
         let triggers = |groups: &[&Group], mode| sync::triggers(&names, groups, mode, &tree, restore);
 
+        self.lower_values_check(table, &filling);
         self.lower_expand(table, &sync, &names, &syncing, &function, &triggers);
         if !filling.is_empty() {
             self.lower_fill(table, &filling, !loud);
@@ -320,6 +321,47 @@ impl<'a> StepsBuilder<'a> {
         }
         self.lower_settle(table, &names, &syncing, &lasting, &function, &triggers);
         self.lower_contract(table, &sync, &names, &lasting, &reverse, &function, &triggers);
+    }
+
+    /// An expression may fail on some row (a text that is no number). Better before anything is changed than in the middle, and better here
+    /// than in the application's next write to that row.
+    fn lower_values_check(&mut self, table: &Table, filling: &[&Group]) {
+        let values: Vec<Sql> = filling.iter().flat_map(|group| group.computed_values()).collect();
+        if values.is_empty() {
+            return;
+        }
+        let bounds = self.bounds();
+        // Compared with itself: never different, but it has to be computed.
+        let each = sql!(
+            "pg_catalog.record_image_ne(ROW({}), ROW({}))",
+            Sql::join(values.clone(), ", "),
+            Sql::join(values, ", ")
+        );
+        let units = self
+            .cx
+            .catalog
+            .leaves(table)
+            .into_iter()
+            .map(|leaf| VerifyUnit {
+                relation: leaf.name.clone(),
+                query: sql!(
+                    "SELECT count(*), count(*) FILTER (WHERE {}), NULL::text[] FROM ONLY {} WHERE {}",
+                    each,
+                    leaf.name,
+                    self.in_chunk(bounds)
+                ),
+                locate: locate(table, leaf),
+                bounds,
+                estimated_rows: leaf.estimated_rows,
+            })
+            .collect();
+        let help =
+            "the new value is another one each time it is computed: use an expression that always gives the same"
+                .to_owned();
+        let verify = Action::Verify(Verify { table: table.name.clone(), units, help });
+        let summary = format!("check that the new value can be computed for every row of {}", table.name);
+        let locks = self.tree_locks(table, LockMode::AccessShare);
+        self.push(Phase::Expand, Rank::Fill, summary, verify, None, locks, Vec::new());
     }
 
     fn lower_expand(
@@ -443,6 +485,7 @@ impl<'a> StepsBuilder<'a> {
                     self.in_chunk(bounds),
                     condition
                 ),
+                locate: locate(table, leaf),
                 bounds,
                 stripes: stripes(leaf),
                 estimated_rows: leaf.estimated_rows,
@@ -454,15 +497,7 @@ impl<'a> StepsBuilder<'a> {
     fn lower_verify(&mut self, table: &Table, filling: &[&Group], phase: Phase, help: String) {
         let bounds = self.bounds();
         let differs = Sql::join(filling.iter().map(|group| sql!("NOT {}", group.filled())), " OR ");
-        let key = table.key();
-        let key = if key.is_empty() {
-            sql!("ctid::text")
-        } else {
-            let parts = key
-                .into_iter()
-                .map(|name| sql!("{} || coalesce({}::text, 'NULL')", Literal(format!("{name}=")), Ident::new(name)));
-            Sql::join(parts, " || ', ' || ")
-        };
+        let key = row_key(table);
         let units = self
             .cx
             .catalog
@@ -474,6 +509,7 @@ impl<'a> StepsBuilder<'a> {
                     "SELECT count(*), count(*) FILTER (WHERE {}), (array_agg({}) FILTER (WHERE {}))[1:5] FROM ONLY {} WHERE {}",
                     differs, key, differs, leaf.name, self.in_chunk(bounds)
                 ),
+                locate: locate(table, leaf),
                 bounds,
                 estimated_rows: leaf.estimated_rows,
             })
@@ -596,6 +632,22 @@ impl<'a> StepsBuilder<'a> {
             ),
         }
     }
+}
+
+/// What names a row to people: its primary key, else its place.
+fn row_key(table: &Table) -> Sql {
+    let key = table.key();
+    if key.is_empty() {
+        return sql!("ctid::text");
+    }
+    let parts = key
+        .into_iter()
+        .map(|name| sql!("{} || coalesce({}::text, 'NULL')", Literal(format!("{name}=")), Ident::new(name)));
+    Sql::join(parts, " || ', ' || ")
+}
+
+fn locate(table: &Table, leaf: &Table) -> Sql {
+    sql!("SELECT {} FROM ONLY {} WHERE ctid = ($1::text)::tid", row_key(table), leaf.name)
 }
 
 /// Stripes for a relation: half the rows of a page, from 4 to 16; one where pages have room or hold few rows.

@@ -227,6 +227,19 @@ impl Group {
         sql!("({} OR ({} AND {}))", by_up, written, by_down)
     }
 
+    /// New values that are more than another column as it is, over the table's columns: computing them may fail. A value that is volatile
+    /// is left out, as it can't be computed twice.
+    pub(super) fn computed_values(&self) -> Vec<Sql> {
+        if self.until == Until::Verified {
+            return Vec::new();
+        }
+        let ups = self.new.iter().filter(|column| {
+            column.up.columns().next().is_some()
+                && (column.up.as_column().is_none() || matches!(self.shape, Shape::Retype { .. }))
+        });
+        ups.map(|column| sql!("{}::{}", column.up.over_table(), column.type_name)).collect()
+    }
+
     /// Whether old and new form of a row agree, over the table's columns. Never NULL.
     pub(super) fn filled(&self) -> Sql {
         self.filled_in(Row::Table)

@@ -43,10 +43,11 @@ fn inside(slice: &str, start: usize) -> Span {
     for token in &tokens {
         let (from, to) = (token.start as usize, token.end as usize);
         let Some(prefix) = slice.get(..to) else { continue };
-        if let Err(error) = pg_query::parse(prefix, 0) {
-            if !error.to_string().contains("at end of input") && !error.to_string().contains("unterminated") {
-                return Span::new(start + from, start + to);
-            }
+        if let Err(error) = pg_query::parse(prefix, 0)
+            && !error.to_string().contains("at end of input")
+            && !error.to_string().contains("unterminated")
+        {
+            return Span::new(start + from, start + to);
         }
     }
     let end = start + slice.trim_end().len();

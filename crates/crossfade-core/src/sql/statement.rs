@@ -57,7 +57,7 @@ pub enum StatementKind {
         if_exists: bool,
     },
     /// `CREATE INDEX`.
-    CreateIndex(CreateIndex),
+    CreateIndex(Box<CreateIndex>),
     /// `DROP INDEX`.
     DropIndex {
         /// The indexes.
@@ -573,7 +573,7 @@ fn constraint_definition(constraint: &protobuf::Constraint) -> ConstraintDefinit
 
 fn create_index(index: &protobuf::IndexStmt) -> StatementKind {
     let definition = IndexDefinition::from_statement(index);
-    StatementKind::CreateIndex(CreateIndex {
+    StatementKind::CreateIndex(Box::new(CreateIndex {
         name: (!index.idxname.is_empty()).then(|| index.idxname.clone()),
         table: object(index.relation.as_ref()),
         concurrently: index.concurrent,
@@ -581,7 +581,7 @@ fn create_index(index: &protobuf::IndexStmt) -> StatementKind {
         unique: index.unique,
         columns: definition.columns(),
         definition,
-    })
+    }))
 }
 
 fn update_statement(update: &protobuf::UpdateStmt) -> Update {

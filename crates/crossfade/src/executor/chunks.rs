@@ -16,6 +16,7 @@ use crossfade_core::step::BackfillUnit;
 use crossfade_core::step::ChunkBounds;
 use crossfade_core::step::Step;
 use crossfade_core::step::Verify;
+use crossfade_core::step::VerifyUnit;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::types::Type;
@@ -38,6 +39,9 @@ const TRIES: u32 = 60;
 
 /// Blocks of the first window, times the stripes.
 const FIRST_BLOCKS: u64 = 32;
+
+/// More than a block has line pointers, as a power of two.
+const MAX_LINE_POINTERS: u32 = 512;
 
 /// Rate and time left, from what was done of late.
 struct Meter {
@@ -112,7 +116,10 @@ impl Executor<'_> {
             while !at.is_done() {
                 self.check_stop()?;
                 let begun = Instant::now();
-                let row = self.count_chunk(&unit.query, unit.bounds, at.chunk(1)).await?;
+                let row = match self.count_chunk(&unit.query, unit.bounds, at.chunk(1)).await {
+                    Ok(row) => row,
+                    Err(error) => return Err(self.name_bad_row(Sweep::Count(unit), at.chunk(1), error).await),
+                };
                 servo.record(begun.elapsed());
                 found.rows += row.0;
                 found.differing += row.1;
@@ -177,7 +184,9 @@ impl Executor<'_> {
                     }
                     self.stop.sleep(Duration::from_millis(rand::random_range(20..100 + 50 * u64::from(tries)))).await;
                 }
-                Err(error) if error.sql_state().is_some() => return Err(self.name_bad_row(unit, at, error).await),
+                Err(error) if error.sql_state().is_some() => {
+                    return Err(self.name_bad_row(Sweep::Fill(unit), at.chunk(unit.stripes), error).await);
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -276,15 +285,67 @@ impl Executor<'_> {
         Ok(attempt.is_ok())
     }
 
-    /// Finds the row that a chunk fails on, block by block, and names its key.
-    async fn name_bad_row(&self, unit: &BackfillUnit, at: &Cursor, error: Error) -> Error {
-        let chunk = at.chunk(unit.stripes);
-        error.hint(format!(
-            "the row stands in blocks {} to {} of {}: mend it (or the expression), then run `crossfade migrate` again; what is filled stays filled. `crossfade rollback` undoes it all",
-            chunk.from,
-            chunk.to.saturating_sub(1),
-            unit.relation
-        ))
+    /// Finds the row that a chunk fails on and names its key: first the block, then the line pointer, by trying halves in transactions that
+    /// are rolled back.
+    async fn name_bad_row(&self, sweep: Sweep<'_>, chunk: Chunk, error: Error) -> Error {
+        let data = error
+            .sql_state()
+            .is_some_and(|state| state.starts_with("22") || state.starts_with("23") || state.starts_with("P0"));
+        if !data {
+            return error;
+        }
+        let go_on = "mend it (or the expression), then run `crossfade migrate` again; what is filled stays filled. `crossfade rollback` undoes it all";
+        match self.find_bad_row(sweep, chunk).await {
+            Some(key) => error.hint(format!("the row is {key} of {}: {go_on}", sweep.relation())),
+            None => error.hint(format!(
+                "the row stands in blocks {} to {} of {}: {go_on}",
+                chunk.from,
+                chunk.to.saturating_sub(1),
+                sweep.relation()
+            )),
+        }
+    }
+
+    async fn find_bad_row(&self, sweep: Sweep<'_>, chunk: Chunk) -> Option<String> {
+        let mut found = chunk;
+        while found.to - found.from > 1 {
+            let middle = found.from + (found.to - found.from) / 2;
+            let lower = Chunk { to: middle, ..found };
+            found = if self.fails(sweep, lower).await { lower } else { Chunk { from: middle, ..found } };
+        }
+        if found.stripes > 1 || !self.fails(sweep, found).await {
+            found = Chunk { stripes: 1, stripe: 0, ..found };
+        }
+        // Line pointers by halves: those that are congruent to `stripe` modulo `stripes`, with twice the modulus each time.
+        let mut place = found;
+        while place.stripes < MAX_LINE_POINTERS {
+            let (even, odd) = (
+                Chunk { stripes: place.stripes * 2, ..place },
+                Chunk { stripes: place.stripes * 2, stripe: place.stripe + place.stripes, ..place },
+            );
+            place = if self.fails(sweep, even).await { even } else { odd };
+        }
+        let tid = format!("({},{})", place.from, place.stripe);
+        let row = self.client.query_typed_opt(sweep.locate().as_str(), &[(&tid, Type::TEXT)]).await.ok()?;
+        row.and_then(|row| row.get(0))
+    }
+
+    async fn fails(&self, sweep: Sweep<'_>, chunk: Chunk) -> bool {
+        let (statement, bounds) = match sweep {
+            Sweep::Fill(unit) => (&unit.statement, unit.bounds),
+            Sweep::Count(unit) => (&unit.query, unit.bounds),
+        };
+        let start = sql!(
+            "BEGIN; SET LOCAL lock_timeout = '1s'; SET LOCAL enable_seqscan = off; SET LOCAL crossfade.backfill = {}",
+            Literal(self.stored.plan.version.clone())
+        );
+        if self.client.batch_execute(start.as_str()).await.is_err() {
+            return false;
+        }
+        let params = Bound::new(chunk);
+        let failed = self.client.query_typed(statement.as_str(), &params.bind(bounds)).await.is_err();
+        let _ = self.client.batch_execute("ROLLBACK").await;
+        failed
     }
 
     fn tell(&mut self, meter: &mut Meter, rows: u64, estimated_rows: u64, fraction: f64) {
@@ -306,6 +367,29 @@ pub(crate) struct Compared {
     pub rows: u64,
     pub differing: u64,
     pub keys: Vec<String>,
+}
+
+/// What sweeps a relation.
+#[derive(Clone, Copy)]
+enum Sweep<'a> {
+    Fill(&'a BackfillUnit),
+    Count(&'a VerifyUnit),
+}
+
+impl<'a> Sweep<'a> {
+    fn relation(self) -> &'a TableName {
+        match self {
+            Sweep::Fill(unit) => &unit.relation,
+            Sweep::Count(unit) => &unit.relation,
+        }
+    }
+
+    fn locate(self) -> &'a Sql {
+        match self {
+            Sweep::Fill(unit) => &unit.locate,
+            Sweep::Count(unit) => &unit.locate,
+        }
+    }
 }
 
 enum Filled {

@@ -121,7 +121,7 @@ impl Executor<'_> {
                 return Ok(timeout.max(Duration::from_millis(1300)));
             }
             attempts.looks += 1;
-            if attempts.looks % LOOKS_BEFORE_ASKING == 0 {
+            if attempts.looks.is_multiple_of(LOOKS_BEFORE_ASKING) {
                 return Ok(timeout);
             }
             self.say_blocked(step, attempts, old).await?;

@@ -258,7 +258,8 @@ impl Executor<'_> {
         if self.client.is_closed() || !self.lease.is_held() {
             return error;
         }
-        if self.stop.is_requested() {
+        let dead = self.store.fault.as_ref().is_some_and(crate::postgres::store::Fault::is_dead);
+        if self.stop.is_requested() || dead {
             return error;
         }
         let _ = self.client.batch_execute("ROLLBACK").await;

@@ -19,6 +19,7 @@ use crate::observer::Notice;
 use crate::observer::Observer;
 use crate::postgres::Target;
 use crate::postgres::lease::APPLICATION;
+use crate::postgres::store::Fault;
 use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
 use crate::report::PlanReport;
@@ -56,12 +57,22 @@ pub struct RunOptions {
 pub struct Migrator {
     config: Config,
     target: Target,
+    fault: Option<Fault>,
 }
 
 impl Migrator {
     /// For this folder and this database. Nothing is connected yet.
     pub fn new(config: Config, target: Target) -> Migrator {
-        Migrator { config, target }
+        Migrator { config, target, fault: None }
+    }
+
+    /// For tests of the recovery: the work ends with an error once so many events and cursors are written, and writes nothing more, as if
+    /// the process had died there.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn crashing_after(mut self, appends: u32) -> Migrator {
+        self.fault = Some(Fault::after(appends));
+        self
     }
 
     fn schema(&self) -> Ident {
@@ -69,7 +80,7 @@ impl Migrator {
     }
 
     fn store(&self) -> Store {
-        Store::new(&self.schema())
+        Store { fault: self.fault.clone(), ..Store::new(&self.schema()) }
     }
 
     fn files(&self) -> Result<Vec<SourceFile>> {

@@ -1,11 +1,18 @@
 //! The journal in the target database: plans, events, cursors, and the tracking table that people know.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::sync::atomic::Ordering;
+
 use crossfade_core::backfill::Cursor;
 use crossfade_core::journal::Event;
 use crossfade_core::journal::State;
+use crossfade_core::journal::fold;
+use crossfade_core::journal::state_of;
 use crossfade_core::sql;
 use crossfade_core::sql::Ident;
 use crossfade_core::step::Plan;
+use crossfade_core::step::PlanKind;
 use crossfade_core::step::StepId;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
@@ -18,9 +25,33 @@ use crate::error::Result;
 const STORE_FORMAT: i32 = 1;
 
 /// The journal, over one connection.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Store {
     pub schema: Ident,
+    pub fault: Option<Fault>,
+}
+
+/// A crash at a position of the journal, for tests: once so many events are appended, nothing more is written, and the work ends with
+/// an error, as if the process had died there.
+#[derive(Clone, Debug)]
+pub(crate) struct Fault {
+    left: Arc<AtomicI64>,
+}
+
+impl Fault {
+    pub fn after(appends: u32) -> Fault {
+        Fault { left: Arc::new(AtomicI64::new(i64::from(appends))) }
+    }
+
+    /// Whether the process is dead.
+    pub fn is_dead(&self) -> bool {
+        self.left.load(Ordering::SeqCst) < 0
+    }
+
+    fn count(&self, events: usize) -> Result<()> {
+        let left = self.left.fetch_sub(events as i64, Ordering::SeqCst) - events as i64;
+        if left < 0 { Err(Error::failed("crashed here, as the test asked")) } else { Ok(()) }
+    }
 }
 
 /// A row of the tracking table.
@@ -74,7 +105,7 @@ fn state_from(name: &str) -> Option<State> {
 
 impl Store {
     pub fn new(schema: &Ident) -> Store {
-        Store { schema: schema.clone() }
+        Store { schema: schema.clone(), fault: None }
     }
 
     /// Whether the journal is there. Changes nothing.
@@ -213,8 +244,8 @@ impl Store {
         let json = serde_json::to_string(plan)
             .map_err(|error| Error::failed("could not write the plan down").caused_by(error))?;
         let kind = match plan.kind {
-            crossfade_core::step::PlanKind::Up => "up",
-            crossfade_core::step::PlanKind::Down => "down",
+            PlanKind::Up => "up",
+            PlanKind::Down => "down",
         };
         client.batch_execute("BEGIN").await.doing(doing)?;
         let done = async {
@@ -236,14 +267,14 @@ impl Store {
                 .await
                 .doing(doing)?;
             let id: i64 = row.get(0);
-            let state = match plan.kind {
-                crossfade_core::step::PlanKind::Up => State::Expanding,
-                crossfade_core::step::PlanKind::Down => State::Applied,
-            };
+            let events = vec![Event::PlanRecorded];
+            let progress = fold(plan, &events)
+                .map_err(|error| Error::failed("an event does not fit the journal").caused_by(error))?;
+            let state = state_of(plan, &progress);
             let track = sql!(
                 "INSERT INTO {}.schema_migrations AS m (version, name, checksum, state, plan_id, host, tool_version, git_commit) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
-                 ON CONFLICT (version) DO UPDATE SET name = $2, checksum = CASE WHEN $4 = 'applied' THEN m.checksum ELSE $3 END, state = $4, plan_id = $5, \
-                 duration_ms = CASE WHEN $4 = 'applied' THEN m.duration_ms ELSE 0 END, applied_by = session_user, host = $6, tool_version = $7, git_commit = $8, contracted_at = NULL",
+                 ON CONFLICT (version) DO UPDATE SET name = $2, checksum = CASE WHEN $9 THEN m.checksum ELSE $3 END, state = $4, plan_id = $5, \
+                 duration_ms = CASE WHEN $9 THEN m.duration_ms ELSE 0 END, applied_by = session_user, host = $6, tool_version = $7, git_commit = $8, contracted_at = NULL",
                 self.schema
             );
             client
@@ -258,11 +289,11 @@ impl Store {
                         (&host(), Type::TEXT),
                         (&env!("CARGO_PKG_VERSION"), Type::TEXT),
                         (&files.git_commit, Type::TEXT),
+                        (&(plan.kind == PlanKind::Down), Type::BOOL),
                     ],
                 )
                 .await
                 .doing(doing)?;
-            let events = vec![Event::PlanRecorded];
             self.append(client, epoch, id, &plan.version, &events, state, 0).await?;
             Ok(StoredPlan { id, plan: plan.clone(), events, up_sql: files.up_sql.to_owned() })
         };
@@ -282,6 +313,9 @@ impl Store {
         took_ms: i64,
     ) -> Result<()> {
         let doing = "write the journal";
+        if let Some(fault) = &self.fault {
+            fault.count(events.len())?;
+        }
         for event in events {
             let json = serde_json::to_string(event)
                 .map_err(|error| Error::failed("could not write an event down").caused_by(error))?;

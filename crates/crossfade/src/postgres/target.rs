@@ -1,13 +1,9 @@
 //! Which database, and how to get there: libpq's URL, variables, password file, sockets and `sslmode`.
 
 // Not in a folder `target`: git ignores that name.
-#[path = "libpq/passfile.rs"]
 mod passfile;
-#[path = "libpq/settings.rs"]
 mod settings;
-#[path = "libpq/tls.rs"]
 mod tls;
-#[path = "libpq/values.rs"]
 mod values;
 
 use std::path::Path;
@@ -110,7 +106,7 @@ impl Target {
                 Some(_) | None => (None, None),
             };
         if let Some(note) = &passfile_note {
-            tracing::warn!("{note}");
+            tracing::debug!("{note}");
         }
         Ok(Target {
             hosts: values::read_hosts(&settings)?,
@@ -298,5 +294,4 @@ fn system_user() -> Option<String> {
 }
 
 #[cfg(test)]
-#[path = "libpq/tests.rs"]
 mod tests;

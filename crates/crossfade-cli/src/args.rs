@@ -1,0 +1,169 @@
+//! The command line. What stands here as documentation is the help.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use clap::Parser;
+use clap::Subcommand;
+use clap::ValueEnum;
+
+use crate::commands::demo::DemoArgs;
+
+/// What follows the list of options.
+const AFTER_HELP: &str = "\
+Write plain SQL in migrations/. Crossfade plans it against the real database and carries it out in phases,
+so that old and new application code both work until the old code is gone.
+
+Exit codes: 0 done; 1 the work failed; 2 wrong use or configuration; 3 refused, nothing was changed.";
+
+/// Change the schema of a live PostgreSQL without downtime
+#[derive(Debug, Parser)]
+#[command(name = "crossfade", version, max_term_width = 110, disable_help_subcommand = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// For every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+impl Cli {
+    /// Whether standard output is for a program.
+    pub fn wants_json(&self) -> bool {
+        self.global.json || matches!(&self.command, Command::Plan(plan) if plan.format == Some(PlanFormat::Json))
+    }
+}
+
+/// For every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub struct Global {
+    /// The database: postgres://user@host:port/database. Without it, the libpq variables (PGHOST …) and ~/.pgpass
+    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, global = true)]
+    pub database_url: Option<String>,
+    /// The folder with crossfade.toml
+    #[arg(long, value_name = "FOLDER", default_value = ".", global = true)]
+    pub dir: PathBuf,
+    /// Print one JSON document on standard output
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Log what happens; twice for more. CROSSFADE_LOG says it in detail
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// When to use colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto, global = true)]
+    pub color: Color,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make crossfade.toml and the folder for migrations
+    Init,
+    /// Make the next numbered migration file
+    New(NewArgs),
+    /// Show every migration, its state, its progress and what it waits for
+    Status,
+    /// Show the steps, locks and statements that a migration would run as
+    Plan(PlanArgs),
+    /// Run everything that is pending, each as far as is safe without a deploy
+    Migrate(MigrateArgs),
+    /// After the deploy: take the old form out of use
+    Contract(RunArgs),
+    /// Undo a migration; without a version the newest
+    Rollback(RunArgs),
+    /// Drop what contract retained
+    Purge(RunArgs),
+    /// Compare old and new form again, row by row
+    Verify(VersionArgs),
+    /// See a migration under load, on a scratch server that is removed afterwards
+    Demo(DemoArgs),
+    /// Print a completion script for a shell
+    Completions(CompletionsArgs),
+}
+
+/// Of `new`.
+#[derive(Debug, Args)]
+pub struct NewArgs {
+    /// What it does, in a few words
+    pub name: String,
+    /// Make the file that undoes it, too
+    #[arg(long)]
+    pub down: bool,
+}
+
+/// Of `plan`.
+#[derive(Debug, Args)]
+pub struct PlanArgs {
+    /// Only this migration
+    pub version: Option<String>,
+    /// How to show it
+    #[arg(long, value_enum)]
+    pub format: Option<PlanFormat>,
+}
+
+/// How to show a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    Text,
+    Json,
+    Sql,
+}
+
+/// Of `migrate`.
+#[derive(Debug, Args)]
+pub struct MigrateArgs {
+    /// Only up to this version
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+    /// Go through contract and purge without waiting: for development, or with the application stopped
+    #[arg(long)]
+    pub complete: bool,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Of commands that change one migration.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Only this migration
+    pub version: Option<String>,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Of commands that look at one migration.
+#[derive(Debug, Args)]
+pub struct VersionArgs {
+    /// Only this migration
+    pub version: Option<String>,
+}
+
+/// Of `completions`.
+#[derive(Debug, Args)]
+pub struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    pub shell: clap_complete::Shell,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,94 @@
+//! One file a verb: calls the library, renders what it returns.
+
+mod completions;
+mod contract;
+pub mod demo;
+mod init;
+mod migrate;
+mod new;
+mod plan;
+mod purge;
+mod rollback;
+mod sources;
+mod status;
+mod verify;
+
+use crossfade::Config;
+use crossfade::Migrator;
+use crossfade::Result;
+use crossfade::RunOptions;
+use crossfade::Target;
+use crossfade::report::RunReport;
+
+pub use self::sources::Sources;
+use crate::args::Command;
+use crate::args::Global;
+use crate::args::RunArgs;
+use crate::progress::Progress;
+use crate::render;
+use crate::screen::Screen;
+use crate::variables::Variables;
+
+/// What every command is given.
+#[derive(Debug)]
+pub struct Context {
+    /// The options of every command.
+    pub global: Global,
+    /// The environment.
+    pub variables: Variables,
+    /// Where to write.
+    pub screen: Screen,
+}
+
+impl Context {
+    fn config(&self) -> Result<Config> {
+        Config::load(&self.global.dir)
+    }
+
+    fn migrator(&self, config: Config) -> Result<Migrator> {
+        let lookup = |name: &str| self.variables.get(name);
+        let url = self.global.database_url.as_deref();
+        let target = Target::resolve(url, &lookup, self.variables.home().as_deref())?;
+        Ok(Migrator::new(config, target))
+    }
+
+    /// For commands that run steps: with what shows them.
+    fn runner(&self) -> Result<(Migrator, Progress)> {
+        let config = self.config()?;
+        let progress = Progress::new(self.screen.clone(), Sources::new(&config.migrations));
+        Ok((self.migrator(config)?, progress))
+    }
+
+    /// Shows what a run did, beyond what was shown while it ran.
+    fn finish(&self, report: &RunReport, progress: &Progress) -> Result<u8> {
+        if self.screen.is_json() {
+            self.screen.document(report)?;
+        } else {
+            self.screen.say(&render::run::text(report, progress.announced(), self.screen.err()));
+        }
+        Ok(0)
+    }
+}
+
+impl From<&RunArgs> for RunOptions {
+    fn from(args: &RunArgs) -> RunOptions {
+        RunOptions { wait: args.wait }
+    }
+}
+
+/// Runs a command and returns its exit code.
+pub async fn run(command: Command, context: &Context) -> Result<u8> {
+    match command {
+        Command::Init => init::run(context),
+        Command::New(args) => new::run(&args, context),
+        Command::Status => status::run(context).await,
+        Command::Plan(args) => plan::run(&args, context).await,
+        Command::Migrate(args) => migrate::run(args, context).await,
+        Command::Contract(args) => contract::run(&args, context).await,
+        Command::Rollback(args) => rollback::run(&args, context).await,
+        Command::Purge(args) => purge::run(&args, context).await,
+        Command::Verify(args) => verify::run(&args, context).await,
+        Command::Demo(args) => demo::run(args, context.screen.is_json()).await,
+        Command::Completions(args) => completions::run(&args, context),
+    }
+}

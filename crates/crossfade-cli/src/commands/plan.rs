@@ -1,0 +1,26 @@
+//! `crossfade plan`: what a migration would run as.
+
+use crossfade::Result;
+
+use super::Context;
+use super::Sources;
+use crate::args::PlanArgs;
+use crate::args::PlanFormat;
+use crate::render;
+
+pub(super) async fn run(args: &PlanArgs, context: &Context) -> Result<u8> {
+    let config = context.config()?;
+    let sources = Sources::new(&config.migrations);
+    let lock_timeout = config.locks.timeout;
+    let report = context.migrator(config)?.plan(args.version.as_deref()).await?;
+    let screen = &context.screen;
+    match args.format {
+        Some(PlanFormat::Sql) if !context.global.json => screen.print(&render::script::text(&report, lock_timeout))?,
+        _ if screen.is_json() => screen.document(&report)?,
+        Some(_) | None => {
+            let find = |plan: &crossfade_core::step::Plan| sources.of(&plan.version, Some(&plan.checksum));
+            screen.print(&render::plan::text(&report, &find, screen.out()))?;
+        }
+    }
+    Ok(0)
+}

@@ -1,0 +1,84 @@
+//! Numbers and times as people read them.
+
+use std::time::Duration;
+
+/// `412,000`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `1 row`, `2 rows`.
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
+/// `412,000 rows/s`.
+pub fn rate(rows_per_second: f64) -> String {
+    format!("{} rows/s", count(rows_per_second.max(0.0).round() as u64))
+}
+
+/// `12 ms`, `4.2 s`, `1 min 5 s`, `2 h 3 min`, `3 d 4 h`.
+pub fn duration(time: Duration) -> String {
+    let seconds = time.as_secs();
+    let two = |large: u64, unit: &str, small: u64, small_unit: &str| match small {
+        0 => format!("{large} {unit}"),
+        small => format!("{large} {unit} {small} {small_unit}"),
+    };
+    match seconds {
+        0 => format!("{} ms", time.as_millis()),
+        // Rounded to one digit; 59.96 s must not become 60.0 s.
+        1..60 if time.as_millis() < 59_950 => format!("{:.1} s", time.as_secs_f64()),
+        1..60 => "1 min".to_owned(),
+        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds % 3_600 / 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds % 86_400 / 3_600, "h"),
+    }
+}
+
+/// How far: `41 %, 412,000 of about 1,000,000 rows, 52,000 rows/s, 12 s left`.
+pub fn progress(rows: u64, estimated: u64, fraction: f64, rate_now: f64, left: Option<Duration>) -> String {
+    let percent = (fraction.clamp(0.0, 1.0) * 100.0).floor();
+    let rows = match estimated > rows {
+        true => format!("{} of about {} rows", count(rows), count(estimated)),
+        false => counted(rows, "row", "rows"),
+    };
+    let mut text = format!("{percent} %, {rows}, {}", rate(rate_now));
+    if let Some(left) = left {
+        text.push_str(&format!(", {} left", duration(Duration::from_secs(left.as_secs().max(1)))));
+    }
+    text.replace(".0 s left", " s left")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
+        assert_eq!(rate(411_999.7), "412,000 rows/s");
+        assert_eq!(counted(1, "row", "rows"), "1 row");
+    }
+
+    #[test]
+    fn times() {
+        let ms = [0, 999, 1_000, 4_240, 59_949, 59_960, 65_000, 3_600_000, 7_380_000, 273_600_000];
+        let text = ms.map(|ms| duration(Duration::from_millis(ms)));
+        let expected =
+            ["0 ms", "999 ms", "1.0 s", "4.2 s", "59.9 s", "1 min", "1 min 5 s", "1 h", "2 h 3 min", "3 d 4 h"];
+        assert_eq!(text, expected);
+        assert_eq!(
+            progress(412_000, 1_000_000, 0.419, 52_000.4, Some(Duration::from_millis(12_400))),
+            "41 %, 412,000 of about 1,000,000 rows, 52,000 rows/s, 12 s left"
+        );
+        assert_eq!(progress(11, 10, 1.0, 5.0, None), "100 %, 11 rows, 5 rows/s");
+    }
+}

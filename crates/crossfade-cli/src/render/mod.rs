@@ -1,0 +1,38 @@
+//! From plain data to text. Nothing here reads, writes or asks for the time.
+
+pub mod error;
+pub mod findings;
+pub mod human;
+mod paint;
+pub mod plan;
+pub mod progress;
+pub mod run;
+pub mod script;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+
+use std::path::Path;
+use std::path::PathBuf;
+
+pub use self::paint::Paint;
+
+/// A file that findings point into.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+/// A path as people would write it.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
+}
+
+/// Every line of a text behind this indent.
+fn indented(text: &str, indent: &str) -> String {
+    text.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("{indent}{line}\n") }).collect()
+}

@@ -1,0 +1,96 @@
+//! `status` for people: a table, one line a migration.
+
+use std::time::Duration;
+
+use crossfade::report::MigrationStatus;
+use crossfade::report::StatusReport;
+use crossfade_core::journal::State;
+
+use super::Paint;
+use super::human;
+
+/// The whole report.
+pub fn text(report: &StatusReport, paint: Paint) -> String {
+    let mut out = format!("database: {}\n", report.database);
+    if let Some(runner) = &report.runner {
+        out.push_str(&format!("runner:   {} pid {}, since {}\n", runner.host, runner.pid, runner.since));
+    }
+    out.push('\n');
+    if report.migrations.is_empty() {
+        out.push_str("no migrations yet; crossfade new NAME makes one\n");
+    } else {
+        out.push_str(&table(&report.migrations, paint));
+    }
+    if !report.problems.is_empty() {
+        out.push('\n');
+    }
+    for problem in &report.problems {
+        out.push_str(&format!("{} {problem}\n", paint.red("problem:")));
+    }
+    out
+}
+
+/// A state in its colour.
+pub fn state(state: State, paint: Paint) -> String {
+    let text = state.name();
+    match state {
+        State::Pending | State::RolledBack => paint.dim(text),
+        State::Expanding | State::Migrating | State::Contracting | State::RollingBack => paint.cyan(text),
+        State::Ready | State::Contracted => paint.yellow(text),
+        State::Applied => paint.green(text),
+        State::Failed => paint.red(text),
+    }
+}
+
+fn table(migrations: &[MigrationStatus], paint: Paint) -> String {
+    let width = |title: &str, cell: fn(&MigrationStatus) -> &str| {
+        migrations.iter().map(|migration| cell(migration).chars().count()).fold(title.len(), usize::max)
+    };
+    let version = width("VERSION", |migration| &migration.version);
+    let name = width("NAME", |migration| &migration.name);
+    let state = width("STATE", |migration| migration.state.name());
+    let heading = format!("{:version$}  {:name$}  {:state$}", "VERSION", "NAME", "STATE");
+    let mut out = format!("{}\n", paint.bold(heading.trim_end()));
+    for migration in migrations {
+        let pad = " ".repeat(state - migration.state.name().len());
+        let cell = format!("{}{pad}", self::state(migration.state, paint));
+        let line =
+            format!("{:version$}  {:name$}  {cell}  {}", migration.version, migration.name, detail(migration, paint));
+        out.push_str(line.trim_end());
+        out.push('\n');
+        if let Some(error) = &migration.error {
+            out.push_str(&super::indented(error, &" ".repeat(version + name + state + 6)));
+        }
+    }
+    out
+}
+
+/// Where it is, what it waits for, when it was done.
+fn detail(migration: &MigrationStatus, paint: Paint) -> String {
+    let mut parts = Vec::new();
+    // Where it waits, `next` says what for.
+    let waits = matches!(migration.state, State::Ready | State::Contracted) && migration.next.is_some();
+    if let Some(step) = migration.step.as_ref().filter(|_| !waits) {
+        parts.push(format!("step {}/{}: {}", step.number, step.of, step.summary));
+    }
+    if let Some(progress) = &migration.progress {
+        let left = progress.eta_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        let rows =
+            human::progress(progress.rows, progress.estimated_rows, progress.fraction, progress.rows_per_second, left);
+        parts.push(rows);
+    }
+    if let Some(at) = &migration.applied_at {
+        let by = migration.applied_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+        let took = migration.duration_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);
+        let took = took.map(|took| format!(" in {}", human::duration(took))).unwrap_or_default();
+        parts.push(paint.dim(&format!("{at}{by}{took}")));
+    }
+    if let Some(until) = &migration.retained_until {
+        parts.push(format!("old form kept until {until}"));
+    }
+    parts.extend(migration.next.clone());
+    if !migration.file {
+        parts.push(paint.yellow("its file is missing"));
+    }
+    parts.join("; ")
+}

@@ -1,0 +1,319 @@
+//! Snapshots of what people see, from reports made by hand.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crossfade::Error;
+use crossfade::error::FileFindings;
+use crossfade::report::*;
+use crossfade_core::finding::Finding;
+use crossfade_core::journal::State;
+use crossfade_core::lock::LockMode;
+use crossfade_core::lock::TableLock;
+use crossfade_core::sql;
+use crossfade_core::sql::Span;
+use crossfade_core::sql::TableName;
+use crossfade_core::step::*;
+use insta::assert_snapshot;
+
+use super::*;
+
+const FILE: &str =
+    "-- widen\nALTER TABLE users ADD COLUMN age integer NOT NULL;\nALTER TABLE users\n  DROP COLUMN \"größe\";\n";
+
+fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
+    MigrationStatus {
+        version: version.to_owned(),
+        name: name.to_owned(),
+        state,
+        next: None,
+        step: None,
+        progress: None,
+        error: None,
+        applied_at: None,
+        duration_ms: None,
+        applied_by: None,
+        retained_until: None,
+        file: true,
+        down_file: false,
+    }
+}
+
+fn status() -> StatusReport {
+    let step = |number, phase, summary: &str| Some(StepReport { number, of: 9, phase, summary: summary.to_owned() });
+    let next = |text: &str| Some(text.to_owned());
+    let progress = ProgressReport {
+        rows: 412_000,
+        estimated_rows: 1_000_000,
+        fraction: 0.412,
+        rows_per_second: 52_000.0,
+        eta_seconds: Some(11.3),
+    };
+    let applied = MigrationStatus {
+        applied_at: next("2026-01-31 12:00:00"),
+        duration_ms: Some(4_240),
+        applied_by: next("alice"),
+        ..migration("001", "create_users", State::Applied)
+    };
+    let contracted = MigrationStatus {
+        retained_until: next("2026-02-01 12:00:00"),
+        next: next("crossfade purge drops it"),
+        ..migration("002", "rename_email", State::Contracted)
+    };
+    let ready = MigrationStatus {
+        step: step(5, "contract", "wait until the new code is deployed"),
+        next: next("deploy, then crossfade contract 003"),
+        ..migration("003", "split", State::Ready)
+    };
+    let failed = MigrationStatus {
+        step: step(4, "migrate", "verify users"),
+        error: next("2 rows differ\nthe first: (1), (7)"),
+        next: next("crossfade migrate tries again, crossfade rollback undoes"),
+        ..migration("006", "drop_name", State::Failed)
+    };
+    let migrating = MigrationStatus {
+        step: step(3, "migrate", "fill users.email_address"),
+        progress: Some(progress),
+        ..migration("004", "email_address", State::Migrating)
+    };
+    StatusReport {
+        format: REPORT_FORMAT,
+        database: "localhost:5432/shop".to_owned(),
+        runner: Some(Runner { host: "web1".to_owned(), pid: 4711, since: "2026-01-31 12:00:00".to_owned() }),
+        migrations: vec![
+            applied,
+            contracted,
+            ready,
+            migrating,
+            MigrationStatus { step: step(1, "expand", "add users.age"), ..migration("005", "age", State::Expanding) },
+            failed,
+            MigrationStatus { step: step(7, "contract", "drop the sync"), ..migration("007", "x", State::Contracting) },
+            MigrationStatus { step: step(2, "expand", "add the sync"), ..migration("008", "y", State::RollingBack) },
+            MigrationStatus { file: false, ..migration("009", "größe", State::RolledBack) },
+            migration("0010", "new_thing", State::Pending),
+        ],
+        problems: vec!["001_create_users.sql was changed after it was applied".to_owned()],
+    }
+}
+
+fn plan() -> PlanReport {
+    let users = || TableName::new("public", "users");
+    let lock = |mode| vec![TableLock::new(users(), mode)];
+    let ddl = |lock_first, statements: Vec<sql::Sql>| {
+        Action::Ddl(Ddl {
+            lock_first,
+            statements: statements.into_iter().map(Statement::from).collect(),
+            as_written: false,
+        })
+    };
+    let bounds = ChunkBounds::TidRange;
+    let drop = || ddl(lock(LockMode::AccessExclusive), vec![sql!("ALTER TABLE {} DROP COLUMN age", users())]);
+    let probe = Probe::IndexIsValid { index: TableName::new("public", "users_age"), table: users(), definition: None };
+    let run = sql!("CREATE INDEX CONCURRENTLY users_age ON {} (age)", users());
+    let fill = BackfillUnit {
+        relation: users(),
+        statement: sql!("UPDATE {} SET age = 0\nWHERE ctid >= $1::tid AND ctid < $2::tid AND age IS NULL", users()),
+        locate: sql!("SELECT id FROM {} WHERE ctid = ($1::text)::tid", users()),
+        bounds,
+        stripes: 8,
+        estimated_rows: 500_000,
+    };
+    let compare = VerifyUnit {
+        relation: users(),
+        query: sql!("SELECT count(*), count(*) FILTER (WHERE age IS NULL), NULL FROM {}", users()),
+        locate: sql!("SELECT id FROM {} WHERE ctid = ($1::text)::tid", users()),
+        bounds: ChunkBounds::TidList,
+        estimated_rows: 1,
+    };
+    let assert = Assert {
+        query: sql!("SELECT 'view ' || viewname FROM pg_views WHERE viewname = 'v'"),
+        message: "something still uses the column".to_owned(),
+        help: "drop it first".to_owned(),
+    };
+    let validate =
+        Validate { sql: sql!("ALTER TABLE {} VALIDATE CONSTRAINT c", users()), help: "mend the rows".to_owned() };
+    let actions = [
+        (Phase::Expand, "nothing else uses the column", Action::Assert(assert), None, vec![]),
+        (
+            Phase::Expand,
+            "add users.age",
+            ddl(vec![], vec![sql!("ALTER TABLE {} ADD COLUMN age integer", users()), sql!("SELECT 1")]),
+            Some(drop()),
+            lock(LockMode::AccessExclusive),
+        ),
+        (
+            Phase::Migrate,
+            "fill users.age",
+            Action::Backfill(Backfill { table: users(), units: vec![fill], quiet: true }),
+            None,
+            vec![],
+        ),
+        (
+            Phase::Migrate,
+            "index users.age",
+            Action::Concurrently(Concurrently { run, probe }),
+            None,
+            lock(LockMode::ShareUpdateExclusive),
+        ),
+        (Phase::Migrate, "prove the check", Action::Validate(validate), None, lock(LockMode::ShareUpdateExclusive)),
+        (
+            Phase::Migrate,
+            "compare old and new",
+            Action::Verify(Verify { table: users(), units: vec![compare], help: String::new() }),
+            None,
+            vec![],
+        ),
+        (Phase::Migrate, "wait for the deploy", Action::Hold(Hold::Deploy), None, vec![]),
+        (Phase::Contract, "drop users.old", drop(), None, lock(LockMode::AccessExclusive)),
+        (Phase::Purge, "keep the old form", Action::Hold(Hold::Retention), None, vec![]),
+    ];
+    let steps = actions.into_iter().enumerate().map(|(at, (phase, summary, action, undo, locks))| {
+        let hazards = if at == 7 { vec!["readers wait as long as the lock is held".to_owned()] } else { vec![] };
+        Step { id: StepId(at as u16), phase, summary: summary.to_owned(), action, undo, locks, hazards }
+    });
+    let finding = Finding::warning("add-not-null", Span::new(9, 60), "old code must write the column").help("use up");
+    PlanReport {
+        format: REPORT_FORMAT,
+        plans: vec![Plan {
+            format: PLAN_FORMAT,
+            version: "003".to_owned(),
+            name: "add_age".to_owned(),
+            kind: PlanKind::Up,
+            checksum: "sha256:0".to_owned(),
+            assumes: String::new(),
+            claims: vec![],
+            preflight: vec![],
+            steps: steps.collect(),
+            findings: vec![finding],
+        }],
+    }
+}
+
+fn source() -> Source {
+    Source { path: PathBuf::from("migrations/003_add_age.sql"), text: FILE.to_owned() }
+}
+
+fn refusal() -> Error {
+    let drop = FILE.find("DROP").unwrap();
+    let findings = vec![
+        Finding::error("add-not-null", Span::new(9, 60), "existing rows have no value for \"age\"")
+            .help("say which:\n-- crossfade: up 0"),
+        Finding::warning("drop-column", Span::new(drop, FILE.len() - 2), "old code reads \"größe\""),
+        Finding::note("no-place", None, "the table has 1,000,000 rows"),
+        Finding::error("far", Span::new(5_000, 5_001), "a place that is not in the file"),
+    ];
+    let file = FileFindings { path: PathBuf::from("./migrations/003_add_age.sql"), text: FILE.to_owned(), findings };
+    Error::refused("003_add_age.sql was refused").hint("nothing was changed").with_findings(vec![file])
+}
+
+fn failure() -> Error {
+    let io = std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "connection refused");
+    let inner = Error::failed("could not read the catalog").caused_by(io);
+    Error::failed("step 2 of 003_add_age failed").caused_by(inner).hint("nothing was changed;\nrun crossfade migrate")
+}
+
+#[test]
+fn status_in_every_state() {
+    assert_snapshot!(status::text(&status(), Paint::plain()));
+}
+
+#[test]
+fn status_of_nothing() {
+    let report = StatusReport { runner: None, migrations: vec![], problems: vec![], ..status() };
+    assert_snapshot!(status::text(&report, Paint::plain()));
+}
+
+#[test]
+fn colours_leave_the_text_as_it_is() {
+    let styled = status::text(&status(), Paint::styled());
+    assert!(styled.contains("\u{1b}["));
+    let mut plain = String::new();
+    for part in styled.split('\u{1b}') {
+        plain.push_str(part.strip_prefix('[').and_then(|part| part.split_once('m')).map_or(part, |(_, text)| text));
+    }
+    assert_eq!(plain, status::text(&status(), Paint::plain()));
+}
+
+#[test]
+fn plan_with_every_action() {
+    assert_snapshot!(plan::text(&plan(), &|_| Some(source()), Paint::plain()));
+}
+
+#[test]
+fn plan_without_its_file() {
+    let mut report = plan();
+    report.plans[0].steps.truncate(2);
+    assert_snapshot!(plan::text(&report, &|_| None, Paint::plain()));
+}
+
+#[test]
+fn plan_as_a_script() {
+    assert_snapshot!(script::text(&plan(), Duration::from_millis(100)));
+}
+
+#[test]
+fn findings_at_their_place() {
+    assert_snapshot!(error::text(&refusal(), Paint::plain()));
+}
+
+#[test]
+fn findings_as_a_document() {
+    assert_snapshot!(serde_json::to_string_pretty(&error::document(&refusal())).unwrap());
+}
+
+#[test]
+fn an_error_with_its_causes() {
+    assert_snapshot!(error::text(&failure(), Paint::plain()));
+    assert_snapshot!(serde_json::to_string_pretty(&error::document(&failure())).unwrap());
+}
+
+#[test]
+fn verify_with_and_without_differences() {
+    let table = |differing, keys: &[&str]| VerifyTable {
+        version: "003".to_owned(),
+        table: "public.users".to_owned(),
+        rows: 1_000_000,
+        differing,
+        keys: keys.iter().map(|key| (*key).to_owned()).collect(),
+    };
+    let report = VerifyReport {
+        format: REPORT_FORMAT,
+        tables: vec![table(0, &[]), table(1, &["(7)"]), table(20, &["(1)", "(2)"])],
+    };
+    assert_snapshot!(verify::text(&report, Paint::plain()));
+}
+
+#[test]
+fn a_run() {
+    let migration = |version: &str, state, next: Option<&str>| RunMigration {
+        version: version.to_owned(),
+        name: "rename".to_owned(),
+        state,
+        next: next.map(str::to_owned),
+    };
+    let migrations = vec![
+        migration("001", State::Applied, None),
+        migration("002", State::Ready, Some("deploy the new code, then crossfade contract 002")),
+    ];
+    let report = RunReport { format: REPORT_FORMAT, migrations };
+    assert_snapshot!(run::text(&report, &["001".to_owned()].into(), Paint::plain()));
+    let nothing = RunReport { format: REPORT_FORMAT, migrations: vec![] };
+    assert_eq!(run::text(&nothing, &[].into(), Paint::plain()), "nothing to do\n");
+}
+
+#[test]
+fn lines_while_it_runs() {
+    let paint = Paint::plain();
+    let blockers = ["pid 4711 (psql), idle in transaction since 14:02: SELECT 1".to_owned()];
+    let lines = [
+        progress::started("003", "add_age", 0, 9, false, paint),
+        progress::started("003", "add_age", 2, 9, false, paint),
+        progress::started("003", "add_age", 2, 9, true, paint),
+        progress::finished(3, 9, "fill users.age", Duration::from_millis(4_240), paint),
+        progress::moved(3, 9, &human::progress(1, 10, 0.1, 5.0, None)),
+        progress::blocked("add users.age", 3, &blockers, paint),
+        progress::lease_held("web1, pid 4711", paint),
+        progress::retrying("deadlock detected", paint),
+    ];
+    assert_snapshot!(lines.join("\n"));
+}

@@ -1,0 +1,33 @@
+//! Ctrl-C and SIGTERM: the first asks to stop at a safe point, the second ends at once.
+
+use crossfade::Error;
+use crossfade::Result;
+use crossfade::Stop;
+use tokio::signal::unix::SignalKind;
+use tokio::signal::unix::signal;
+
+use crate::screen::Screen;
+
+/// Begins to watch. What is returned is handed to the work.
+pub fn watch(screen: &Screen) -> Result<Stop> {
+    let failed = |error: std::io::Error| Error::failed("could not watch for signals").caused_by(error);
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let stop = Stop::default();
+    let (requested, screen) = (stop.clone(), screen.clone());
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if requested.is_requested() {
+                screen.clear();
+                std::process::exit(130);
+            }
+            requested.request();
+            screen.say("stopping at a safe point; once more to stop at once");
+        }
+    });
+    Ok(stop)
+}
