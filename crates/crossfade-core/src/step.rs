@@ -78,7 +78,7 @@ pub struct Plan {
 impl Plan {
     /// Whether the plan waits anywhere, and so can't go through in one run.
     pub fn is_phased(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.action, Action::Hold(_)))
+        self.steps.iter().any(|step| matches!(step.action, Action::Hold { .. }))
     }
 
     /// The step with this id.
@@ -147,7 +147,10 @@ pub enum Action {
     /// A query that must return no row; each row's text says what is wrong.
     Assert(Assert),
     /// Waits until somebody lets it go on.
-    Hold(Hold),
+    Hold {
+        /// What for.
+        until: Hold,
+    },
 }
 
 impl Action {
@@ -160,7 +163,7 @@ impl Action {
             Action::Backfill(_) => "backfill",
             Action::Verify(_) => "verify",
             Action::Assert(_) => "assert",
-            Action::Hold(_) => "hold",
+            Action::Hold { .. } => "hold",
         }
     }
 }

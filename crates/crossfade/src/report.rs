@@ -101,6 +101,8 @@ pub struct PlanReport {
     pub format: u32,
     /// The plans, in order.
     pub plans: Vec<Plan>,
+    /// Migrations that can only be planned once others have run, and why.
+    pub unplanned: Vec<String>,
 }
 
 /// What a command that changes something has done.

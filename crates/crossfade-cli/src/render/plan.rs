@@ -18,10 +18,12 @@ use super::script::lock_table;
 
 /// The whole report. `find` gives the file that a plan was made from, to show findings at their place.
 pub fn text(report: &PlanReport, find: &dyn Fn(&Plan) -> Option<Source>, paint: Paint) -> String {
-    if report.plans.is_empty() {
+    if report.plans.is_empty() && report.unplanned.is_empty() {
         return "nothing to plan: no migration is pending\n".to_owned();
     }
-    report.plans.iter().map(|plan| one(plan, find(plan), paint)).collect::<Vec<_>>().join("\n\n")
+    let plans = report.plans.iter().map(|plan| one(plan, find(plan), paint));
+    let notes = report.unplanned.iter().map(|note| format!("note: {note}"));
+    plans.chain(notes).collect::<Vec<_>>().join("\n\n")
 }
 
 fn one(plan: &Plan, source: Option<Source>, paint: Paint) -> String {
@@ -64,9 +66,10 @@ fn show_step(step: &Step, paint: Paint) -> String {
         (_, Some(_)) => ", undo: yes",
         (Action::Ddl(_) | Action::Concurrently(_), None) => ", undo: no",
         // They leave nothing that the undo of other steps would not take with it.
-        (Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) | Action::Hold(_), None) => {
-            ""
-        }
+        (
+            Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) | Action::Hold { .. },
+            None,
+        ) => "",
     };
     let mut about = vec![format!("{}{undo}", step.action.kind())];
     for lock in &step.locks {
@@ -118,7 +121,7 @@ fn show_action(action: &Action) -> String {
             format!("{}must return no row, else: {}\n", closed(assert.query.as_str()), assert.message)
         }
         // Its summary says what ends it.
-        Action::Hold(_) => String::new(),
+        Action::Hold { .. } => String::new(),
     }
 }
 

@@ -89,7 +89,7 @@ fn show_action(action: &Action, lock_timeout: Duration) -> String {
         Action::Assert(assert) => {
             comment(&format!("must return no row, else: {}", assert.message)) + &closed(assert.query.as_str())
         }
-        Action::Hold(hold) => comment(match hold {
+        Action::Hold { until: hold } => comment(match hold {
             Hold::Deploy => "HOLD: here it waits until somebody calls crossfade contract",
             Hold::Retention => "HOLD: here it waits until somebody calls crossfade purge",
         }),

@@ -163,9 +163,9 @@ fn plan() -> PlanReport {
             None,
             vec![],
         ),
-        (Phase::Migrate, "wait for the deploy", Action::Hold(Hold::Deploy), None, vec![]),
+        (Phase::Migrate, "wait for the deploy", Action::Hold { until: Hold::Deploy }, None, vec![]),
         (Phase::Contract, "drop users.old", drop(), None, lock(LockMode::AccessExclusive)),
-        (Phase::Purge, "keep the old form", Action::Hold(Hold::Retention), None, vec![]),
+        (Phase::Purge, "keep the old form", Action::Hold { until: Hold::Retention }, None, vec![]),
     ];
     let steps = actions.into_iter().enumerate().map(|(at, (phase, summary, action, undo, locks))| {
         let hazards = if at == 7 { vec!["readers wait as long as the lock is held".to_owned()] } else { vec![] };
@@ -186,6 +186,7 @@ fn plan() -> PlanReport {
             steps: steps.collect(),
             findings: vec![finding],
         }],
+        unplanned: Vec::new(),
     }
 }
 

@@ -72,6 +72,27 @@ impl Catalog {
 }
 
 impl Table {
+    /// A table without columns and rows.
+    pub fn empty(name: TableName) -> Table {
+        Table {
+            name,
+            kind: TableKind::Table,
+            has_rows: false,
+            estimated_rows: 0,
+            blocks: 0,
+            access_method: None,
+            fill_factor: None,
+            partition_of: None,
+            inheritance_children: Vec::new(),
+            partition_key: Vec::new(),
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            indexes: Vec::new(),
+            triggers: Vec::new(),
+            dependents: Vec::new(),
+        }
+    }
+
     /// The column with this name.
     pub fn column(&self, name: &str) -> Option<&Column> {
         self.columns.iter().find(|column| column.name == name)

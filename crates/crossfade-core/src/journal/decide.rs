@@ -47,10 +47,10 @@ fn forward(plan: &Plan, progress: &Progress) -> Decision {
             return Decision::Paused;
         }
         return match &step.action {
-            Action::Hold(Hold::Deploy) if !progress.contract_requested => Decision::Wait(Hold::Deploy),
-            Action::Hold(Hold::Retention) if !progress.purge_requested => Decision::Wait(Hold::Retention),
+            Action::Hold { until: Hold::Deploy } if !progress.contract_requested => Decision::Wait(Hold::Deploy),
+            Action::Hold { until: Hold::Retention } if !progress.purge_requested => Decision::Wait(Hold::Retention),
             Action::Concurrently(_) if *status != StepStatus::NotStarted => Decision::Probe(step.id),
-            Action::Hold(_)
+            Action::Hold { .. }
             | Action::Concurrently(_)
             | Action::Ddl(_)
             | Action::Validate(_)
@@ -92,6 +92,8 @@ fn changes_the_schema(action: &Action) -> bool {
     match action {
         Action::Ddl(ddl) => !ddl.statements.is_empty(),
         Action::Concurrently(_) => true,
-        Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) | Action::Hold(_) => false,
+        Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) | Action::Hold { .. } => {
+            false
+        }
     }
 }

@@ -287,8 +287,8 @@ pub fn state_of(plan: &Plan, progress: &Progress) -> State {
     match next {
         None => State::Applied,
         Some((step, _)) => match (&step.action, step.phase) {
-            (Action::Hold(Hold::Deploy), _) if !progress.contract_requested => State::Ready,
-            (Action::Hold(Hold::Retention), _) => State::Contracted,
+            (Action::Hold { until: Hold::Deploy }, _) if !progress.contract_requested => State::Ready,
+            (Action::Hold { until: Hold::Retention }, _) => State::Contracted,
             (_, Phase::Expand) => State::Expanding,
             (_, Phase::Migrate) => State::Migrating,
             (_, Phase::Contract) => State::Contracting,

@@ -1,7 +1,9 @@
 //! What harms no running code, and what a `direct` directive speaks for: it runs as it is written.
 
 use super::Operation;
+use super::Role;
 use crate::catalog::Catalog;
+use crate::catalog::Table;
 use crate::finding::Finding;
 use crate::lock::LockMode;
 use crate::lock::TableLock;
@@ -35,6 +37,15 @@ impl Operation for AsWritten {
     }
 
     fn project(&self, catalog: &mut Catalog) {
+        if let StatementKind::CreateTable { name, columns, .. } = &self.statement.parsed.kind {
+            let place = catalog.place(name);
+            if catalog.table(&place).is_none() {
+                catalog.tables.push(Table {
+                    columns: columns.iter().map(super::add_column::projected).collect(),
+                    ..Table::empty(place)
+                });
+            }
+        }
         if let StatementKind::AlterTable { table, commands, .. } = &self.statement.parsed.kind
             && let Some(name) = catalog.resolve(table).map(|table| table.name.clone())
             && let Some(table) = catalog.tables.iter_mut().find(|table| table.name == name)
@@ -45,6 +56,10 @@ impl Operation for AsWritten {
                 }
             }
         }
+    }
+
+    fn role(&self) -> Role {
+        Role::AsWritten
     }
 
     fn claims(&self) -> Vec<Claim> {

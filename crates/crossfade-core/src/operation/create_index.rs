@@ -1,6 +1,7 @@
 //! CREATE INDEX on an existing table: CONCURRENTLY by itself, with invalid left-overs of an earlier try cleared.
 
 use super::Operation;
+use super::Role;
 use super::claim;
 use crate::catalog::Catalog;
 use crate::catalog::Index;
@@ -118,6 +119,10 @@ impl Operation for BuildIndex {
                 comment: None,
             });
         }
+    }
+
+    fn role(&self) -> Role {
+        Role::Index
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -16,6 +16,7 @@ mod set_not_null;
 mod understand;
 
 pub(crate) use as_written::as_written;
+pub use understand::created_tables;
 pub use understand::understand;
 
 use crate::catalog::Catalog;
@@ -31,6 +32,17 @@ use crate::sql::Ident;
 use crate::sql::Span;
 use crate::step::Claim;
 
+/// How an operation goes with others of the same file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It runs as it is written, at once.
+    AsWritten,
+    /// It builds an index.
+    Index,
+    /// It goes through phases.
+    Phased,
+}
+
 /// One kind of schema change, as understood from one or several statements of a file.
 pub trait Operation: std::fmt::Debug {
     /// May it be done, on this catalog?
@@ -41,6 +53,10 @@ pub trait Operation: std::fmt::Debug {
     fn project(&self, catalog: &mut Catalog);
     /// Which tables and columns does it work on?
     fn claims(&self) -> Vec<Claim>;
+    /// How does it go with others of the same file?
+    fn role(&self) -> Role {
+        Role::Phased
+    }
 }
 
 fn claim(table: &Table, column: &str) -> Claim {

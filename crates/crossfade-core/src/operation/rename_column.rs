@@ -41,6 +41,8 @@ pub(super) struct RenameColumn {
     pub from: String,
     pub to: String,
     pub span: Span,
+    /// Every rename of this table in the file: an index over two of them is copied once, over both.
+    pub together: BTreeMap<String, String>,
 }
 
 impl Operation for RenameColumn {
@@ -78,9 +80,8 @@ impl Operation for RenameColumn {
                 loud: false,
             },
         );
-        let names = BTreeMap::from([(self.from.clone(), self.to.clone())]);
         for leaf in cx.catalog.leaves(&self.table) {
-            copy_indexes(cx, leaf, &self.from, &names, steps);
+            copy_indexes(cx, leaf, &self.from, &self.together, steps);
         }
         steps.contract(
             table,
@@ -125,6 +126,10 @@ fn copy_indexes(
         return;
     }
     for index in leaf.indexes_on(from).filter(|index| index.valid) {
+        let first = names.keys().find(|name| index.columns.contains(name));
+        if first.is_some_and(|first| first != from) {
+            continue;
+        }
         let own = cx.own_name("ix", &index.name);
         let constraint = leaf.constraints.iter().find(|constraint| Some(&constraint.name) == index.constraint.as_ref());
         let definition = IndexDefinition::parse(&index.definition).and_then(|definition| definition.renaming(names));

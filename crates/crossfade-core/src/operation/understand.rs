@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
 use super::Operation;
+use super::Role;
 use super::add_column::AddColumn;
 use super::add_constraint::AddConstraint;
 use super::alter_type::AlterType;
@@ -22,8 +23,10 @@ use super::replace::Replace;
 use super::set_not_null::SetNotNull;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
+use crate::catalog::TableKind;
 use crate::catalog::Volatility;
 use crate::finding::Finding;
+use crate::migration::Migration;
 use crate::migration::Statement;
 use crate::migration::ValueDirective;
 use crate::plan::PlanContext;
@@ -66,6 +69,15 @@ struct Reader<'a> {
     touched: Vec<(usize, TableName, String)>,
 }
 
+/// The tables that a file makes and that are not there yet.
+pub fn created_tables(migration: &Migration, catalog: &Catalog) -> Vec<TableName> {
+    let made = migration.statements.iter().filter_map(|statement| match &statement.parsed.kind {
+        StatementKind::CreateTable { name, temporary: false, .. } => Some(catalog.place(name)),
+        _ => None,
+    });
+    made.filter(|place| catalog.table(place).is_none()).collect()
+}
+
 /// Reads a file's statements into operations.
 pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding>) {
     let mut reader = Reader {
@@ -83,6 +95,7 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
         reader.read(position, statement);
     }
     reader.settle();
+    reader.look_for_collisions();
     reader.look_for_interference();
     reader.operations.sort_by_key(|(position, _)| *position);
     let phased = reader.operations.iter().any(|(_, operation)| !is_as_written(operation.as_ref()));
@@ -93,7 +106,7 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
 }
 
 fn is_as_written(operation: &dyn Operation) -> bool {
-    format!("{operation:?}").starts_with("AsWritten")
+    operation.role() == Role::AsWritten
 }
 
 impl Reader<'_> {
@@ -104,10 +117,16 @@ impl Reader<'_> {
     /// The existing table that a name means, unless the file makes it, or nobody can feel what happens to it.
     fn in_use(&self, name: &ObjectRef) -> Option<&Table> {
         let table = self.catalog().resolve(name)?;
-        if self.created.contains(&table.name) {
+        if self.created.contains(&table.name) || self.cx.new_tables.contains(&table.name) {
             return None;
         }
-        let unused = !table.has_rows && self.catalog().other_sessions == 0;
+        let alone = self.catalog().other_sessions == 0;
+        let unused = match table.kind {
+            TableKind::Table | TableKind::Partitioned => alone && !table.has_rows,
+            TableKind::View | TableKind::MaterializedView | TableKind::Foreign => {
+                alone && !self.catalog().tables.iter().any(|table| table.has_rows)
+            }
+        };
         (!unused).then_some(table)
     }
 
@@ -164,7 +183,8 @@ impl Reader<'_> {
     }
 
     fn read(&mut self, position: usize, statement: &Statement) {
-        if statement.direct.is_some() {
+        let concurrently = matches!(&statement.parsed.kind, StatementKind::CreateIndex(index) if index.concurrently);
+        if statement.direct.is_some() && !concurrently {
             self.no_values(statement);
             return self.write_as_is(position, statement);
         }
@@ -180,7 +200,8 @@ impl Reader<'_> {
                     Some(table) => {
                         self.touch(position, &table.name, from);
                         self.touch(position, &table.name, to);
-                        let rename = RenameColumn { table, from: from.clone(), to: to.clone(), span };
+                        let together = self.renames_of(&table);
+                        let rename = RenameColumn { table, from: from.clone(), to: to.clone(), span, together };
                         self.operations.push((position, Box::new(rename)));
                     }
                     None => self.unless_unknown(position, statement, table, *if_exists),
@@ -351,10 +372,12 @@ impl Reader<'_> {
                 let default_is_constant =
                     column.default.as_ref().is_none_or(|default| self.volatility(default) < Volatility::Volatile);
                 let filled = column.default.as_ref().is_some_and(|default| !default.is_null());
-                let harmless = column
-                    .extras
-                    .iter()
-                    .all(|extra| matches!(*extra, "VIRTUAL" | "STORAGE" | "COMPRESSION" | "REFERENCES"));
+                let references_checked = column.extras.contains(&"REFERENCES") && filled;
+                let harmless = !references_checked
+                    && column
+                        .extras
+                        .iter()
+                        .all(|extra| matches!(*extra, "VIRTUAL" | "STORAGE" | "COMPRESSION" | "REFERENCES"));
                 default_is_constant
                     && !column.odd_default
                     && (!column.not_null || filled)
@@ -503,6 +526,9 @@ impl Reader<'_> {
                     .copied()
                     .filter(|extra| !matches!(*extra, "VIRTUAL" | "STORAGE" | "COMPRESSION" | "REFERENCES"))
                     .collect();
+                let checked = column.extras.contains(&"REFERENCES")
+                    && column.default.as_ref().is_some_and(|default| !default.is_null());
+                let hard = if checked { vec!["REFERENCES and a DEFAULT"] } else { hard };
                 if !hard.is_empty() || column.odd_default {
                     let what = if column.odd_default {
                         "a default that is not understood".to_owned()
@@ -920,7 +946,7 @@ impl Reader<'_> {
     fn look_for_interference(&mut self) {
         let mut findings = Vec::new();
         for (position, operation) in &self.operations {
-            let index = format!("{operation:?}").starts_with("BuildIndex");
+            let index = operation.role() == Role::Index;
             if !is_as_written(operation.as_ref()) && !index {
                 continue;
             }
@@ -946,6 +972,65 @@ impl Reader<'_> {
             }
         }
         self.findings.extend(findings);
+    }
+
+    /// Every rename of a column of this table in the file.
+    fn renames_of(&self, table: &Table) -> BTreeMap<String, String> {
+        let renames = self.cx.migration.statements.iter().filter_map(|statement| match &statement.parsed.kind {
+            StatementKind::RenameColumn { table: name, from, to, .. }
+                if self.catalog().resolve(name).is_some_and(|found| found.name == table.name) =>
+            {
+                Some((from.clone(), to.clone()))
+            }
+            _ => None,
+        });
+        renames.collect()
+    }
+
+    /// A column can be under way once. Columns whose types change can't share an index or a constraint: each would be built again for
+    /// itself.
+    fn look_for_collisions(&mut self) {
+        let mut findings = Vec::new();
+        for (at, (position, table, column)) in self.touched.iter().enumerate() {
+            let span = self.cx.migration.statements.get(*position).map(|statement| statement.parsed.span);
+            if self.touched[..at].iter().any(|(_, other, name)| other == table && name == column) {
+                findings.push(
+                    Finding::error("changed-twice", span, format!("{table}.{column} is changed twice in one file"))
+                        .help("put the second change into the next migration"),
+                );
+            }
+            let Some(found) = self.cx.catalog.table(table).filter(|_| self.changes_type(*position, column)) else {
+                continue;
+            };
+            let with = |columns: &[String]| {
+                columns.contains(column)
+                    && self.touched[..at].iter().any(|(other, name, second)| {
+                        name == table && columns.contains(second) && self.changes_type(*other, second)
+                    })
+            };
+            let shared = found.indexes.iter().find(|index| with(&index.columns)).map(|index| &index.name);
+            let shared = shared.or_else(|| found.constraints.iter().find(|it| with(&it.columns)).map(|it| &it.name));
+            if let Some(shared) = shared {
+                findings.push(
+                    Finding::error(
+                        "shared-index",
+                        span,
+                        format!("{shared} is over {column} and over another column whose type changes here"),
+                    )
+                    .help("change their types in two migrations, one after the other"),
+                );
+            }
+        }
+        self.findings.extend(findings);
+    }
+
+    fn changes_type(&self, position: usize, column: &str) -> bool {
+        self.cx.migration.statements.get(position).is_some_and(|statement| match &statement.parsed.kind {
+            StatementKind::AlterTable { commands, .. } => commands
+                .iter()
+                .any(|command| matches!(command, AlterCommand::AlterType { column: known, .. } if known == column)),
+            _ => false,
+        })
     }
 
     fn is_rename_target(&self, table: &TableName, column: &str) -> bool {

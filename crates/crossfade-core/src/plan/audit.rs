@@ -23,15 +23,15 @@ pub fn audit(plan: &Plan) -> Vec<String> {
             say(position, "it goes back to an earlier phase");
         }
         phase = step.phase;
-        if step.phase == Phase::Contract && !deploy_held && step.action != Action::Hold(Hold::Deploy) {
+        if step.phase == Phase::Contract && !deploy_held && step.action != (Action::Hold { until: Hold::Deploy }) {
             say(position, "it contracts before the hold for the deploy");
         }
         if step.phase == Phase::Purge && step.undo.is_some() {
             say(position, "a purge has no way back");
         }
         match &step.action {
-            Action::Hold(Hold::Deploy) => deploy_held = true,
-            Action::Hold(Hold::Retention) => retention_held = true,
+            Action::Hold { until: Hold::Deploy } => deploy_held = true,
+            Action::Hold { until: Hold::Retention } => retention_held = true,
             Action::Backfill(backfill) => {
                 filled_tables.push(backfill.table.clone());
                 if backfill.units.iter().any(|unit| unit.stripes == 0) {

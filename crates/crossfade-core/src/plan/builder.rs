@@ -682,7 +682,7 @@ fn hold(phase: Phase, hold: Hold) -> Draft {
         phase,
         rank: Rank::Early,
         summary: summary.to_owned(),
-        action: Action::Hold(hold),
+        action: Action::Hold { until: hold },
         undo: None,
         locks: Vec::new(),
         hazards: Vec::new(),

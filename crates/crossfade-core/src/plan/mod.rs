@@ -14,6 +14,7 @@ pub use sync::Shape;
 pub use sync::Until;
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use crate::catalog::Catalog;
 use crate::finding::Finding;
@@ -21,6 +22,7 @@ use crate::finding::Severity;
 use crate::migration::Migration;
 use crate::operation;
 use crate::sql::Ident;
+use crate::sql::TableName;
 use crate::step::Claim;
 use crate::step::PLAN_FORMAT;
 use crate::step::Plan;
@@ -65,6 +67,8 @@ pub struct PlanContext<'a> {
     pub policy: &'a Policy,
     /// Plans that have begun and are not finished.
     pub in_flight: &'a [InFlight],
+    /// Tables that earlier migrations of the same run have made: nobody uses them yet.
+    pub new_tables: &'a BTreeSet<TableName>,
 }
 
 impl PlanContext<'_> {

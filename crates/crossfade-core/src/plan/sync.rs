@@ -195,8 +195,8 @@ impl Group {
     pub(super) fn reverses(&self) -> bool {
         match self.shape {
             Shape::Replace => self.has_down(),
-            Shape::Retype { .. } => true,
-            Shape::Rename | Shape::Mend { .. } => false,
+            Shape::Retype { .. } | Shape::Mend { .. } => true,
+            Shape::Rename => false,
         }
     }
 
@@ -406,6 +406,11 @@ impl Group {
     }
 
     fn reverse_body(&self) -> Sql {
+        if let (Shape::Mend { marker }, Some(column)) = (&self.shape, self.old.first()) {
+            // A value that was written since is nobody's NULL any more.
+            let written = changed(std::slice::from_ref(&column.name));
+            return sql!("  IF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;\n  END IF;\n", written, marker);
+        }
         if let (Shape::Retype { name }, Some(old)) = (&self.shape, self.old.first()) {
             let down =
                 old.down.as_ref().map(|down| down.render(|_| sql!("NEW.{}", name))).unwrap_or_else(|| sql!("NULL"));
@@ -441,7 +446,8 @@ impl Group {
         if mode == Mode::Reverse {
             let mut sources = match &self.shape {
                 Shape::Retype { name } => vec![name.clone()],
-                Shape::Replace | Shape::Rename | Shape::Mend { .. } => self.new_names(),
+                Shape::Mend { .. } => self.old_names(),
+                Shape::Replace | Shape::Rename => self.new_names(),
             };
             if self.shape == Shape::Replace {
                 sources.extend(self.shared_down());

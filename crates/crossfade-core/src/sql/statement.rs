@@ -73,6 +73,8 @@ pub enum StatementKind {
     CreateTable {
         /// The table.
         name: ObjectRef,
+        /// Its columns, as far as they are written one by one.
+        columns: Vec<ColumnDefinition>,
         /// Tables that its foreign keys point to.
         references: Vec<ObjectRef>,
         /// `PARTITION OF` and `INHERITS`.
@@ -627,8 +629,17 @@ fn create_table(create: &protobuf::CreateStmt) -> StatementKind {
             _ => None,
         })
         .collect();
+    let columns = create
+        .table_elts
+        .iter()
+        .filter_map(|element| match element.node.as_ref() {
+            Some(NodeEnum::ColumnDef(def)) => column_definition(def),
+            _ => None,
+        })
+        .collect();
     StatementKind::CreateTable {
         name: object(create.relation.as_ref()),
+        columns,
         references,
         parents,
         temporary: create.relation.as_ref().is_some_and(|relation| relation.relpersistence == "t"),
@@ -742,6 +753,10 @@ fn other_statement(node: &NodeEnum) -> StatementKind {
         NodeEnum::DoStmt(_) => make("DO", vec![], None, None, true),
         NodeEnum::CallStmt(_) => make("CALL", vec![], None, None, true),
         NodeEnum::SelectStmt(_) => make("SELECT", vec![], None, None, true),
+        NodeEnum::ReindexStmt(_) => {
+            let why = "it keeps writers out while the index is built again; REINDEX … CONCURRENTLY by hand does not";
+            make("REINDEX", vec![], Some(why), None, false)
+        }
         NodeEnum::RefreshMatViewStmt(refresh) => {
             let mode = if refresh.concurrent { LockMode::Exclusive } else { LockMode::AccessExclusive };
             make("REFRESH MATERIALIZED VIEW", vec![(object(refresh.relation.as_ref()), mode)], None, None, false)

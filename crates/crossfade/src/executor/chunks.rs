@@ -7,6 +7,7 @@ use crossfade_core::backfill::Chunk;
 use crossfade_core::backfill::ChunkServo;
 use crossfade_core::backfill::Cursor;
 use crossfade_core::backfill::ServoLimits;
+use crossfade_core::journal::BackfillProgress;
 use crossfade_core::sql;
 use crossfade_core::sql::Literal;
 use crossfade_core::sql::Sql;
@@ -92,7 +93,7 @@ impl Executor<'_> {
         if found.differing == 0 {
             return Ok(Done::Unrecorded);
         }
-        self.store.clear_cursor(&self.client, self.stored.id, step.id).await?;
+        self.store.clear_cursor(&self.client, self.lease.epoch, self.stored.id, step.id).await?;
         let message = format!(
             "old and new form differ in {} of {} rows of {}; the first: {}",
             found.differing,
@@ -175,7 +176,7 @@ impl Executor<'_> {
                     self.observer.notice(Notice::Info { text });
                     return Ok((self.begin_unit(at.unit as usize, &unit.relation, unit.stripes, None).await?, 0));
                 }
-                Err(error) if is_lock_failure(&error) && tries < TRIES => {
+                Err(error) if is_lock_failure(&error, true) && tries < TRIES => {
                     tries += 1;
                     servo.back_off();
                     self.check_stop()?;
@@ -222,11 +223,10 @@ impl Executor<'_> {
                 .await
                 .doing(&format!("fill a chunk of {}", unit.relation))?;
             let next = at.next(unit.stripes, servo.blocks());
-            let took = took_ms + begun.elapsed().as_millis() as u64;
-            self.store
-                .save_cursor(client, self.lease.epoch, self.stored.id, step.id, &next, rows + changed, took)
-                .await?;
-            Ok(Filled::Changed(next, changed))
+            let took_ms = took_ms + begun.elapsed().as_millis() as u64;
+            let progress = BackfillProgress { cursor: next, rows: rows + changed, took_ms };
+            self.store.save_cursor(client, self.lease.epoch, self.stored.id, step.id, &progress).await?;
+            Ok(Filled::Changed(progress.cursor, changed))
         };
         finish(client, work.await, "commit a chunk").await
     }

@@ -66,7 +66,9 @@ impl Executor<'_> {
                     self.stored.events.push(event);
                     return Ok(Done::Recorded);
                 }
-                Err(error) if is_lock_failure(&error) => self.back_off(step, &mut attempts, &error).await?,
+                Err(error) if is_lock_failure(&error, budget.is_some()) => {
+                    self.back_off(step, &mut attempts, &error).await?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -91,7 +93,7 @@ impl Executor<'_> {
                     self.stored.events.push(event);
                     return Ok(Done::Recorded);
                 }
-                Err(error) if is_lock_failure(&error) => self.back_off(step, &mut attempts, &error).await?,
+                Err(error) if is_lock_failure(&error, false) => self.back_off(step, &mut attempts, &error).await?,
                 Err(error) => return Err(error.hint(validate.help.clone())),
             }
         }
@@ -236,7 +238,11 @@ impl Executor<'_> {
     }
 }
 
-/// Lock timeout, deadlock, statement timeout, serialisation failure: nothing was done, and it may be tried again.
-pub(super) fn is_lock_failure(error: &Error) -> bool {
-    error.sql_state().is_some_and(|state| matches!(state.as_str(), "55P03" | "40P01" | "57014" | "40001"))
+/// Lock timeout, deadlock, serialisation failure, and a statement timeout where it was ours: nothing was done, and it may be tried again.
+pub(super) fn is_lock_failure(error: &Error, own_statement_timeout: bool) -> bool {
+    error.sql_state().is_some_and(|state| match state.as_str() {
+        "55P03" | "40P01" | "40001" => true,
+        "57014" => own_statement_timeout,
+        _ => false,
+    })
 }

@@ -135,8 +135,7 @@ impl Executor<'_> {
                     return Ok(State::RolledBack);
                 }
                 Decision::Paused => {
-                    return Err(Error::refused(format!("migration {} is paused", self.stored.plan.version))
-                        .hint("run `crossfade resume`"));
+                    return Err(Error::refused(format!("migration {} is paused", self.stored.plan.version)));
                 }
                 Decision::Stuck(id) => {
                     let summary = self.stored.plan.step(id).map(|step| step.summary.clone()).unwrap_or_default();
@@ -233,7 +232,7 @@ impl Executor<'_> {
             Action::Backfill(backfill) => self.backfill(step, backfill).await,
             Action::Verify(verify) => self.verify(step, verify).await,
             Action::Assert(assert) => self.assert(assert).await,
-            Action::Hold(_) => Ok(Done::Unrecorded),
+            Action::Hold { .. } => Ok(Done::Unrecorded),
         }
     }
 
@@ -310,7 +309,7 @@ pub(crate) async fn failed_assertions(client: &Client, assert: &Assert) -> Resul
 fn is_empty(action: &Action) -> bool {
     match action {
         Action::Ddl(ddl) => ddl.statements.is_empty(),
-        Action::Hold(_) => true,
+        Action::Hold { .. } => true,
         Action::Concurrently(_) | Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) => {
             false
         }

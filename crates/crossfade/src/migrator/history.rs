@@ -22,7 +22,8 @@ pub(super) fn problems(files: &[SourceFile], rows: &[TrackedRow]) -> Vec<Problem
     let mut found = Vec::new();
     let standing: Vec<&TrackedRow> = rows.iter().filter(|row| row.state != State::RolledBack).collect();
     for row in &standing {
-        let untouched = row.state == State::Failed;
+        // What is under way is compared when it goes on: as long as nothing of it took effect, its file may be mended.
+        let untouched = matches!(row.state, State::Failed | State::Expanding | State::Migrating);
         match files.iter().find(|file| compare_versions(&file.version, &row.version) == Ordering::Equal) {
             None => found.push(Problem {
                 what: format!(

@@ -87,6 +87,17 @@ impl Migrator {
         crate::source::load(&self.config.migrations)
     }
 
+    /// The files, each under the version that the tracking table has for it: `1` and `001` are one.
+    fn files_as(&self, rows: &[TrackedRow]) -> Result<Vec<SourceFile>> {
+        let mut files = self.files()?;
+        for file in &mut files {
+            if let Some(row) = rows.iter().find(|row| same_version(&row.version, &file.version)) {
+                file.version.clone_from(&row.version);
+            }
+        }
+        Ok(files)
+    }
+
     /// The tracking table as it is, without the lease. Makes nothing.
     async fn look(&self) -> Result<Vec<TrackedRow>> {
         let client = self.target.connect(APPLICATION).await?;
@@ -123,8 +134,8 @@ impl Migrator {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<RunReport> {
-        let files = self.files()?;
         let rows = self.look().await?;
+        let files = self.files_as(&rows)?;
         history::check(&files, &rows)?;
         let wanted = self.up_to(&files, options.to.as_deref())?;
         if !wanted.iter().any(|file| needs_work(file, &rows, options.complete)) {
@@ -296,7 +307,8 @@ impl Migrator {
             return Ok(RunReport { format: REPORT_FORMAT, migrations: Vec::new() });
         };
         let done = if row.state == State::Applied {
-            let files = self.files()?;
+            let files = self.files_as(&rows)?;
+            session.refuse_beneath(row, &rows)?;
             session.roll_back_by_file(row, &files).await?
         } else {
             session.go_on(row, Some(Request::Rollback)).await?

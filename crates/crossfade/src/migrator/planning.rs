@@ -1,11 +1,13 @@
 //! From a file to a plan that the server accepts.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crossfade_core::catalog::Catalog;
 use crossfade_core::finding::Finding;
 use crossfade_core::journal::State;
 use crossfade_core::migration::Migration;
+use crossfade_core::operation::created_tables;
 use crossfade_core::plan::InFlight;
 use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::Policy;
@@ -13,6 +15,7 @@ use crossfade_core::plan::audit;
 use crossfade_core::plan::plan;
 use crossfade_core::plan::plan_down;
 use crossfade_core::plan::project;
+use crossfade_core::sql::TableName;
 use crossfade_core::step::Plan;
 use tokio_postgres::Client;
 
@@ -69,9 +72,15 @@ pub(super) async fn catalog(client: &Client, store: &Store) -> Result<Catalog> {
 }
 
 /// Plans one file on a catalog.
-pub(super) fn plan_file(file: &SourceFile, catalog: &Catalog, policy: &Policy, in_flight: &[InFlight]) -> Result<Plan> {
+pub(super) fn plan_file(
+    file: &SourceFile,
+    catalog: &Catalog,
+    policy: &Policy,
+    in_flight: &[InFlight],
+    new_tables: &BTreeSet<TableName>,
+) -> Result<Plan> {
     let migration = parse(&file.version, &file.name, &file.path, &file.text)?;
-    let cx = PlanContext { migration: &migration, catalog, policy, in_flight };
+    let cx = PlanContext { migration: &migration, catalog, policy, in_flight, new_tables };
     let plan = plan(cx).map_err(|findings| refused(&file.version, &file.name, &file.path, &file.text, findings))?;
     audited(plan)
 }
@@ -85,7 +94,7 @@ pub(super) fn plan_down_file(
 ) -> Result<Plan> {
     let (path, text) = down;
     let migration = parse(&file.version, &file.name, path, text)?;
-    let cx = PlanContext { migration: &migration, catalog, policy, in_flight: &[] };
+    let cx = PlanContext { migration: &migration, catalog, policy, in_flight: &[], new_tables: &BTreeSet::new() };
     let plan = plan_down(cx).map_err(|findings| refused(&file.version, &file.name, path, text, findings))?;
     audited(plan)
 }
@@ -134,10 +143,10 @@ pub(super) async fn preflight(client: &Client, file: &SourceFile, plan: &Plan) -
 
 /// The plans of what is pending, each on the schema that the ones before it leave; of what has begun, the stored plan.
 pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Result<PlanReport> {
-    let files = migrator.files()?;
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
     let rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
+    let files = migrator.files_as(&rows)?;
     super::history::check(&files, &rows)?;
     if let Some(version) = version
         && !files.iter().any(|file| same_version(&file.version, version))
@@ -147,7 +156,8 @@ pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Resul
     let mut catalog = catalog(&client, &store).await?;
     let mut in_flight = in_flight(&client, &store, &rows).await?;
     let policy = migrator.policy();
-    let mut plans = Vec::new();
+    let (mut plans, mut unplanned, mut pending) = (Vec::new(), Vec::new(), 0);
+    let mut new_tables = BTreeSet::new();
     for file in &files {
         let asked = version.is_none_or(|version| same_version(&file.version, version));
         match rows.iter().find(|row| same_version(&row.version, &file.version)) {
@@ -157,9 +167,30 @@ pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Resul
                 }
             }
             Some(_) | None => {
-                let plan = plan_file(file, &catalog, &policy, &in_flight)?;
+                let plan = match plan_file(file, &catalog, &policy, &in_flight, &new_tables) {
+                    Ok(plan) => plan,
+                    Err(error) if pending > 0 && only_missing(&error) => {
+                        unplanned.push(format!(
+                            "{} {} builds on what an earlier migration makes in a way that can't be foreseen; it is planned once that has run",
+                            file.version, file.name
+                        ));
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                };
+                if pending == 0 && asked {
+                    preflight(&client, file, &plan).await?;
+                }
+                pending += 1;
                 let migration = parse(&file.version, &file.name, &file.path, &file.text)?;
-                let cx = PlanContext { migration: &migration, catalog: &catalog, policy: &policy, in_flight: &[] };
+                new_tables.extend(created_tables(&migration, &catalog));
+                let cx = PlanContext {
+                    migration: &migration,
+                    catalog: &catalog,
+                    policy: &policy,
+                    in_flight: &[],
+                    new_tables: &new_tables,
+                };
                 let next = project(cx);
                 if plan.is_phased() {
                     in_flight.push(InFlight {
@@ -175,5 +206,12 @@ pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Resul
             }
         }
     }
-    Ok(PlanReport { format: REPORT_FORMAT, plans })
+    Ok(PlanReport { format: REPORT_FORMAT, plans, unplanned })
+}
+
+/// Whether a refusal says nothing but that something is not there yet.
+fn only_missing(error: &Error) -> bool {
+    let mut all =
+        error.findings().iter().flat_map(|file| &file.findings).filter(|finding| finding.is_error()).peekable();
+    all.peek().is_some() && all.all(|finding| finding.rule.starts_with("no-such-"))
 }

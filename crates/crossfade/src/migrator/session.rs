@@ -1,5 +1,6 @@
 //! One command at work: the lease, a connection, and the migrations one after the other.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use crossfade_core::journal::Request;
 use crossfade_core::journal::State;
 use crossfade_core::journal::fold;
 use crossfade_core::migration::checksum;
+use crossfade_core::operation::created_tables;
+use crossfade_core::sql::TableName;
 use crossfade_core::step::Phase;
 use crossfade_core::step::Plan;
 use crossfade_core::step::PlanKind;
@@ -48,6 +51,8 @@ pub(super) struct Session<'a> {
     store: Store,
     lease: Lease,
     client: Client,
+    /// Tables that this run has made.
+    new_tables: BTreeSet<TableName>,
 }
 
 impl<'a> Session<'a> {
@@ -60,7 +65,7 @@ impl<'a> Session<'a> {
     ) -> Result<Session<'a>> {
         let store = migrator.store();
         let (lease, client) = begin(migrator, &store, wait, observer, stop).await?;
-        Ok(Session { migrator, observer, stop, store, lease, client })
+        Ok(Session { migrator, observer, stop, store, lease, client, new_tables: BTreeSet::new() })
     }
 
     /// As [`Session::open`], but refuses where nothing was ever run.
@@ -131,8 +136,10 @@ impl<'a> Session<'a> {
         let others: Vec<TrackedRow> = rows.into_iter().filter(|row| row.version != file.version).collect();
         let in_flight = planning::in_flight(&self.client, &self.store, &others).await?;
         let catalog = planning::catalog(&self.client, &self.store).await?;
-        let plan = planning::plan_file(file, &catalog, &self.migrator.policy(), &in_flight)?;
+        let plan = planning::plan_file(file, &catalog, &self.migrator.policy(), &in_flight, &self.new_tables)?;
         planning::preflight(&self.client, file, &plan).await?;
+        let migration = planning::parse(&file.version, &file.name, &file.path, &file.text)?;
+        self.new_tables.extend(created_tables(&migration, &catalog));
         for finding in plan.findings.iter().filter(|finding| finding.severity > Severity::Note) {
             self.observer.notice(Notice::Found { version: plan.version.clone(), finding: finding.clone() });
         }
@@ -282,7 +289,7 @@ impl<'a> Session<'a> {
         let mine = self.store.load(&self.client, row.plan_id).await?.plan.claims;
         for earlier in rows.iter().take_while(|other| other.version != row.version) {
             let current = self.row(&earlier.version).await?;
-            if !matches!(current.state, State::Ready | State::Contracting) {
+            if matches!(current.state, State::Pending | State::Contracted | State::Applied | State::RolledBack) {
                 continue;
             }
             let theirs = self.store.load(&self.client, current.plan_id).await?.plan.claims;
@@ -295,6 +302,19 @@ impl<'a> Session<'a> {
             }
         }
         Ok(())
+    }
+
+    /// A down file undoes what later migrations may stand on.
+    pub fn refuse_beneath(&self, row: &TrackedRow, rows: &[TrackedRow]) -> Result<()> {
+        let later = rows.iter().rev().take_while(|other| other.version != row.version);
+        match later.into_iter().find(|other| other.state != State::RolledBack) {
+            Some(later) => Err(Error::refused(format!(
+                "migration {} {} was run after {} {} and may stand on it",
+                later.version, later.name, row.version, row.name
+            ))
+            .hint(format!("roll that back first: `crossfade rollback {}`", later.version))),
+            None => Ok(()),
+        }
     }
 
     /// The way back of what is applied: its down file, in one transaction.

@@ -5,6 +5,7 @@
 //! with an epoch, which every journal entry and every chunk checks, so that a runner that was thought dead can't write any more.
 
 use std::time::Duration;
+use std::time::Instant;
 
 use crossfade_core::sql;
 use crossfade_core::sql::Ident;
@@ -23,7 +24,11 @@ use crate::report::Runner;
 use crate::stop::Stop;
 
 /// How often a waiting runner looks again.
-const POLL: Duration = Duration::from_millis(250);
+const POLL: Duration = Duration::from_millis(100);
+
+/// How long a runner that does not wait looks again all the same: the server needs a moment to see that a process is gone, and the command
+/// before this one may have ended just now.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// The prefix of every `application_name` of ours; the epoch follows.
 pub(crate) const APPLICATION: &str = "crossfade";
@@ -62,6 +67,7 @@ impl Lease {
             .doing("open the transaction of the lease")?;
         let ask = sql!("SELECT pg_catalog.pg_try_advisory_xact_lock({})", Number(key(schema)));
         let mut told = false;
+        let begun = Instant::now();
         loop {
             // By the simple protocol: a portal that stays open would hold a snapshot, and CREATE INDEX CONCURRENTLY waits for those.
             let answer = client.simple_query(ask.as_str()).await.doing("ask for the lease")?;
@@ -71,6 +77,10 @@ impl Lease {
             });
             if got {
                 break;
+            }
+            if begun.elapsed() < GRACE && !stop.is_requested() {
+                stop.sleep(POLL).await;
+                continue;
             }
             let holder = holder_text(target, schema).await;
             if !wait {

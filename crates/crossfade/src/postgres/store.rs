@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
 
-use crossfade_core::backfill::Cursor;
+use crossfade_core::journal::BackfillProgress;
 use crossfade_core::journal::Event;
 use crossfade_core::journal::State;
 use crossfade_core::journal::fold;
@@ -366,11 +366,12 @@ impl Store {
         epoch: i64,
         plan_id: i64,
         step: StepId,
-        cursor: &Cursor,
-        rows: u64,
-        took_ms: u64,
+        progress: &BackfillProgress,
     ) -> Result<()> {
-        let json = serde_json::to_string(cursor)
+        if let Some(fault) = &self.fault {
+            fault.count(1)?;
+        }
+        let json = serde_json::to_string(&progress.cursor)
             .map_err(|error| Error::failed("could not write the cursor down").caused_by(error))?;
         let upsert = sql!(
             "INSERT INTO {}.cursors AS c (plan_id, step, cursor, rows, took_ms) SELECT $1, $2, $3::text::jsonb, $4, $5 \
@@ -386,8 +387,8 @@ impl Store {
                     (&plan_id, Type::INT8),
                     (&i32::from(step.0), Type::INT4),
                     (&json, Type::TEXT),
-                    (&(rows as i64), Type::INT8),
-                    (&(took_ms as i64), Type::INT8),
+                    (&(progress.rows as i64), Type::INT8),
+                    (&(progress.took_ms as i64), Type::INT8),
                     (&epoch, Type::INT8),
                 ],
             )
@@ -397,10 +398,17 @@ impl Store {
     }
 
     /// Forgets a cursor: the step begins anew.
-    pub async fn clear_cursor(&self, client: &Client, plan_id: i64, step: StepId) -> Result<()> {
-        let delete = sql!("DELETE FROM {}.cursors WHERE plan_id = $1 AND step = $2", self.schema);
+    pub async fn clear_cursor(&self, client: &Client, epoch: i64, plan_id: i64, step: StepId) -> Result<()> {
+        let delete = sql!(
+            "DELETE FROM {}.cursors WHERE plan_id = $1 AND step = $2 AND EXISTS (SELECT FROM {}.lease WHERE id = 1 AND epoch = $3)",
+            self.schema,
+            self.schema
+        );
         client
-            .execute_typed(delete.as_str(), &[(&plan_id, Type::INT8), (&i32::from(step.0), Type::INT4)])
+            .execute_typed(
+                delete.as_str(),
+                &[(&plan_id, Type::INT8), (&i32::from(step.0), Type::INT4), (&epoch, Type::INT8)],
+            )
             .await
             .doing("reset the cursor")?;
         Ok(())

@@ -1,0 +1,74 @@
+//! The proofs on real servers: every case of the corpus, on every version at hand.
+//!
+//! `CROSSFADE_PG_BINS` lists the folders of the servers' binaries, separated by colons; without it those in the usual
+//! place are taken. `CROSSFADE_FIXTURES=rename,split` runs a part of the corpus. A proof runs all its cases and then reports
+//! everything that failed.
+
+mod clients;
+#[path = "../../../crossfade-core/tests/corpus/fixture.rs"]
+mod fixture;
+mod laws;
+mod model;
+mod project;
+mod server;
+mod snapshot;
+
+use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use crate::fixture::Fixture;
+use crate::server::Server;
+
+/// How long one case may take before it counts as stuck.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Every case on each of these servers, as far as it is for them.
+fn cases(servers: &'static [Server], wanted: impl Fn(&Fixture) -> bool) -> Vec<(&'static Server, Fixture)> {
+    let corpus: Vec<Fixture> = fixture::corpus().into_iter().filter(wanted).collect();
+    let fits = |server: &Server, fixture: &Fixture| fixture.pg <= server.major();
+    corpus
+        .into_iter()
+        .flat_map(|fixture| servers.iter().map(move |server| (server, fixture.clone())))
+        .filter(|(server, fixture)| fits(server, fixture))
+        .collect()
+}
+
+/// Runs a proof over its cases, two at a time, and reports all that failed.
+fn prove<W>(cases: Vec<(&'static Server, Fixture)>, proof: impl Fn(&'static Server, Fixture) -> W + Sync)
+where
+    W: Future<Output = Result<(), String>>,
+{
+    let queue = Mutex::new(VecDeque::from(cases));
+    let failures = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let next = queue.lock().expect("no proof panics").pop_front();
+                    let Some((server, fixture)) = next else { return };
+                    let label = format!("{} on {}", fixture.name, server.major());
+                    let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                        server::run(async { tokio::time::timeout(PATIENCE, proof(server, fixture)).await })
+                            .unwrap_or_else(|_| Err(format!("no end in {PATIENCE:?}")))
+                    }));
+                    let result = result.unwrap_or_else(|_| Err("it panicked, see above".to_owned()));
+                    if let Err(why) = result {
+                        failures.lock().expect("no proof panics").push(format!("{label}: {why}"));
+                    }
+                }
+            });
+        }
+    });
+    let failures = failures.into_inner().expect("no proof panics");
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// What the server said, with its detail.
+fn text_of(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} {} {}", db.code().code(), db.message(), db.detail().unwrap_or_default()),
+        None => format!("{error:?}"),
+    }
+}

@@ -1,0 +1,195 @@
+//! Servers of every version at hand, started once for all proofs, and databases on them, one for each proof.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossfade::Target;
+use crossfade::scratch::ScratchOptions;
+use crossfade::scratch::ScratchServer;
+use tokio_postgres::Client;
+use tokio_postgres::NoTls;
+
+/// A server, and the `pg_dump` beside it, where there is one.
+pub struct Server {
+    pub scratch: ScratchServer,
+    pub pg_dump: Option<PathBuf>,
+}
+
+impl Server {
+    pub fn major(&self) -> u32 {
+        self.scratch.major_version()
+    }
+}
+
+static SERVERS: LazyLock<Vec<Server>> = LazyLock::new(start_all);
+
+/// Every server.
+pub fn servers() -> &'static [Server] {
+    &SERVERS
+}
+
+/// The server for proofs that run on one: the newest that has a `pg_dump`, else the newest.
+pub fn main_server() -> &'static Server {
+    let dumped = SERVERS.iter().rev().find(|server| server.pg_dump.is_some());
+    dumped.unwrap_or_else(|| SERVERS.last().expect("there is a server"))
+}
+
+fn folders() -> Vec<PathBuf> {
+    if let Some(folders) = std::env::var_os("CROSSFADE_PG_BINS") {
+        return std::env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()).collect();
+    }
+    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    versions.map(|version| version.path().join("bin")).filter(|bin| bin.join("initdb").exists()).collect()
+}
+
+fn start_all() -> Vec<Server> {
+    let folders = folders();
+    assert!(!folders.is_empty(), "no server's binaries found: set CROSSFADE_PG_BINS");
+    let mut started: Vec<ScratchServer> = std::thread::scope(|scope| {
+        let threads: Vec<_> = folders.iter().map(|folder| scope.spawn(move || start(folder.clone()))).collect();
+        threads.into_iter().map(|thread| thread.join().expect("a server starts")).collect()
+    });
+    started.sort_by_key(ScratchServer::major_version);
+    started.dedup_by_key(|server| server.major_version());
+    let beside = |scratch: &ScratchServer| Some(scratch.bin_dir().join("pg_dump")).filter(|dump| dump.exists());
+    started.into_iter().map(|scratch| Server { pg_dump: beside(&scratch), scratch }).collect()
+}
+
+fn start(bin_dir: PathBuf) -> ScratchServer {
+    // Nothing happens by itself here, and nothing depends on the machine.
+    let settings = [
+        ("autovacuum", "off"),
+        ("TimeZone", "UTC"),
+        ("shared_buffers", "32MB"),
+        ("checkpoint_timeout", "1h"),
+        ("jit", "off"),
+        ("max_wal_senders", "0"),
+        ("wal_level", "minimal"),
+        ("max_prepared_transactions", "0"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let server =
+        ScratchServer::start(ScratchOptions { settings, max_connections: 150, ..ScratchOptions::new(bin_dir) })
+            .expect("a scratch server starts");
+    let url = server.url("postgres");
+    run(async move {
+        let client = connect(&url).await;
+        client.batch_execute("CREATE ROLE app_reader; CREATE ROLE app_writer").await.expect("roles are made");
+    });
+    server
+}
+
+/// Runs a future to its end on a runtime of its own.
+pub fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    runtime.expect("a runtime is made").block_on(work)
+}
+
+pub async fn connect(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("the server accepts connections");
+    tokio::spawn(connection);
+    client
+}
+
+/// An empty database for one proof, and a session that stands for the application: while it is there, tables are in use.
+/// Making one takes longer than emptying one, so they are used again.
+pub struct Database {
+    pub server: &'static Server,
+    pub name: String,
+    application: Option<Client>,
+}
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+static FREE: Mutex<Vec<(u32, String)>> = Mutex::new(Vec::new());
+
+/// Back to nothing, and all sessions of others with it.
+const EMPTY: &str = "
+    SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
+    DO $$ DECLARE name text; BEGIN
+        EXECUTE format('ALTER DATABASE %I RESET ALL', current_database());
+        FOR name IN SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' LOOP
+            EXECUTE format('DROP SCHEMA %I CASCADE', name);
+        END LOOP;
+        CREATE SCHEMA public;
+    END $$;
+    RESET ALL";
+
+impl Database {
+    pub async fn create(server: &'static Server) -> Database {
+        let name = match Database::used(server) {
+            Some(name) => name,
+            None => {
+                let name = format!("t{}", NUMBER.fetch_add(1, Ordering::SeqCst));
+                let client = connect(&server.scratch.url("postgres")).await;
+                let create = format!("CREATE DATABASE {name} TEMPLATE template0");
+                client.batch_execute(&create).await.expect("a database is made");
+                name
+            }
+        };
+        let application = connect(&server.scratch.url(&name)).await;
+        application.batch_execute(EMPTY).await.unwrap_or_else(|error| panic!("empty: {}", crate::text_of(&error)));
+        Database { server, name, application: Some(application) }
+    }
+
+    fn used(server: &Server) -> Option<String> {
+        let mut free = FREE.lock().expect("nobody panics here");
+        let at = free.iter().position(|(major, _)| *major == server.major())?;
+        Some(free.swap_remove(at).1)
+    }
+
+    pub fn url(&self) -> String {
+        self.server.scratch.url(&self.name)
+    }
+
+    pub fn target(&self) -> Target {
+        Target::from_url(&self.url()).expect("the URL is one")
+    }
+
+    pub async fn connect(&self) -> Client {
+        connect(&self.url()).await
+    }
+
+    /// Runs SQL as `psql -1` does, in a session of its own.
+    pub async fn run(&self, sql: &str) -> Result<(), String> {
+        let client = self.connect().await;
+        client.batch_execute(sql).await.map_err(|error| crate::text_of(&error))
+    }
+
+    /// Ends the application's session, and waits until nobody is connected.
+    pub async fn leave_alone(&mut self) {
+        self.application = None;
+        let admin = connect(&self.server.scratch.url("postgres")).await;
+        let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
+        for _ in 0..500 {
+            let row = admin.query_one(query, &[&self.name]).await.expect("sessions can be counted");
+            if row.get::<_, i64>(0) == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    /// One value as text.
+    pub async fn value(&self, query: &str) -> String {
+        let client = self.connect().await;
+        let messages = client.simple_query(query).await;
+        let messages = messages.unwrap_or_else(|error| panic!("{query}: {}", crate::text_of(&error)));
+        let first = messages.iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
+            _ => None,
+        });
+        first.unwrap_or_default()
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Ok(mut free) = FREE.lock() {
+            free.push((self.server.major(), self.name.clone()));
+        }
+    }
+}
