@@ -65,7 +65,13 @@ async fn model_agrees(server: &'static Server, fixture: Fixture) -> Result<(), S
     catalog.other_sessions = u32::from(!fixture.alone);
     let migration = Migration::parse("001", "case", &fixture.migration).map_err(|findings| format!("{findings:?}"))?;
     let policy = Policy::default();
-    let cx = PlanContext { migration: &migration, catalog: &catalog, policy: &policy, in_flight: &[], new_tables: &std::collections::BTreeSet::new() };
+    let cx = PlanContext {
+        migration: &migration,
+        catalog: &catalog,
+        policy: &policy,
+        in_flight: &[],
+        new_tables: &std::collections::BTreeSet::new(),
+    };
     let said = project(cx);
     let project = folder(&database, &fixture);
     Command::Migrate.on(&project.migrator).await?;

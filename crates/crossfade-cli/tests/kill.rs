@@ -1,0 +1,144 @@
+//! `kill -9` of the real binary at random moments of migrate, contract and rollback, while both versions of the application write: always
+//! recoverable, no write lost.
+
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crossfade::scratch::ScratchOptions;
+use crossfade::scratch::ScratchServer;
+use crossfade::scratch::find_binaries;
+use tokio_postgres::Client;
+use tokio_postgres::NoTls;
+
+const ROWS: i64 = 20_000;
+const KILLS_EACH: u64 = 12;
+
+async fn connect(server: &ScratchServer) -> Client {
+    let (client, connection) = tokio_postgres::connect(&server.url("postgres"), NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
+
+fn crossfade(server: &ScratchServer, folder: &Path, command: &str) -> Command {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+    run.arg(command).current_dir(folder).env("DATABASE_URL", server.url("postgres"));
+    run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    run
+}
+
+/// Kills the command at moments that walk through its whole run, then lets it finish.
+fn stormy(server: &ScratchServer, folder: &Path, command: &str) -> u64 {
+    let mut kills = 0;
+    for turn in 0..KILLS_EACH {
+        let mut child = crossfade(server, folder, command).spawn().unwrap();
+        // A multiplicative walk: every run of the test hits the same spread of moments, and no two turns the same one.
+        std::thread::sleep(Duration::from_millis(15 + turn * 37 % 450));
+        if child.try_wait().unwrap().is_none() {
+            child.kill().unwrap();
+            kills += 1;
+        }
+        child.wait().unwrap();
+    }
+    let output = crossfade(server, folder, command).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{command}: {:?}\n{said}", output.status);
+    kills
+}
+
+fn state(server: &ScratchServer, folder: &Path) -> String {
+    let output = crossfade(server, folder, "status").arg("--json").output().unwrap();
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    document["migrations"][0]["state"].as_str().unwrap().to_owned()
+}
+
+/// An application of one version, which owns the rows of its id modulo 2 and remembers what it wrote last.
+async fn application(client: Client, column: &'static str, owns: i64, stop: Arc<AtomicBool>) -> Vec<(i64, String)> {
+    let update = format!("UPDATE users SET {column} = $1 WHERE id = $2");
+    let mut wrote = std::collections::BTreeMap::new();
+    let mut turn = 0_i64;
+    while !stop.load(Ordering::SeqCst) {
+        let id = (turn * 7919 % (ROWS / 2)) * 2 + owns + 1;
+        let value = format!("{column}-{turn}");
+        let changed = client.execute(update.as_str(), &[&value, &id]).await.unwrap();
+        assert_eq!(changed, 1);
+        wrote.insert(id, value);
+        turn += 1;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    wrote.into_iter().collect()
+}
+
+async fn lost(client: &Client, column: &str, wrote: &[(i64, String)]) -> usize {
+    let query = format!("SELECT {column} FROM users WHERE id = $1");
+    let mut lost = 0;
+    for (id, value) in wrote {
+        let now: String = client.query_one(query.as_str(), &[id]).await.unwrap().get(0);
+        lost += usize::from(now != *value);
+    }
+    lost
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_dozens_of_times_and_no_write_is_lost() {
+    let server = Arc::new(ScratchServer::start(ScratchOptions::new(find_binaries(None).unwrap())).unwrap());
+    let client = connect(&server).await;
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL UNIQUE, age int);
+             INSERT INTO users SELECT g, 'u' || g, g % 90 FROM generate_series(1, {ROWS}) g; ANALYZE users"
+        ))
+        .await
+        .unwrap();
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    std::fs::create_dir(folder.path().join("migrations")).unwrap();
+    let file = folder.path().join("migrations/001_rename.sql");
+    std::fs::write(file, "ALTER TABLE users RENAME COLUMN email TO email_address;").unwrap();
+    let storm = |command: &'static str| {
+        let (server, folder) = (Arc::clone(&server), Arc::clone(&folder));
+        tokio::task::spawn_blocking(move || stormy(&server, folder.path(), command))
+    };
+    let mut kills = 0;
+
+    // Old code writes while migrate is killed.
+    let stop = Arc::new(AtomicBool::new(false));
+    let old = tokio::spawn(application(connect(&server).await, "email", 0, Arc::clone(&stop)));
+    kills += storm("migrate").await.unwrap();
+    assert_eq!(state(&server, folder.path()), "ready");
+    // Both versions write at ready.
+    let new_stop = Arc::new(AtomicBool::new(false));
+    let new = tokio::spawn(application(connect(&server).await, "email_address", 1, Arc::clone(&new_stop)));
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    new_stop.store(true, Ordering::SeqCst);
+    let by_new = new.await.unwrap();
+    // Old code goes on while rollback is killed: what new code wrote is there, in the old form.
+    kills += storm("rollback").await.unwrap();
+    assert_eq!(state(&server, folder.path()), "rolled_back");
+    assert_eq!(lost(&client, "email", &by_new).await, 0, "new code's writes after the rollback");
+    kills += storm("migrate").await.unwrap();
+    stop.store(true, Ordering::SeqCst);
+    let by_old = old.await.unwrap();
+    assert_eq!(lost(&client, "email_address", &by_old).await, 0, "old code's writes at ready");
+    // New code writes while contract is killed.
+    let stop = Arc::new(AtomicBool::new(false));
+    let new = tokio::spawn(application(connect(&server).await, "email_address", 1, Arc::clone(&stop)));
+    kills += storm("contract").await.unwrap();
+    stop.store(true, Ordering::SeqCst);
+    let by_new = new.await.unwrap();
+    assert_eq!(state(&server, folder.path()), "contracted");
+    assert_eq!(lost(&client, "email_address", &by_new).await, 0, "new code's writes after contract");
+    assert_eq!(lost(&client, "email_address", &by_old).await, 0, "old code's writes after contract");
+    let columns: Vec<String> = client
+        .query("SELECT attname::text FROM pg_attribute WHERE attrelid = 'users'::regclass AND attnum > 0 AND NOT attisdropped", &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect();
+    assert_eq!(columns, ["id", "email_address", "age"]);
+    assert!(kills >= 20, "only {kills} of the runs were killed before they ended");
+}

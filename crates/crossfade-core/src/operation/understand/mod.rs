@@ -1,0 +1,485 @@
+//! Statements are understood together, not one by one: ADD + UPDATE + DROP is one replacement, ADD + UPDATE + SET NOT NULL one column.
+
+mod alter;
+mod collisions;
+mod settle;
+mod update;
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use super::Operation;
+use super::Role;
+use super::as_written::AsWritten;
+use super::create_index::BuildIndex;
+use super::drop_index::DropIndex;
+use super::no_table;
+use super::rename_column::RenameColumn;
+use super::replace::Dropped;
+use crate::catalog::Catalog;
+use crate::catalog::Table;
+use crate::catalog::TableKind;
+use crate::catalog::Volatility;
+use crate::finding::Finding;
+use crate::migration::Migration;
+use crate::migration::Statement;
+use crate::migration::ValueDirective;
+use crate::plan::PlanContext;
+use crate::sql;
+use crate::sql::ColumnDefinition;
+use crate::sql::Expr;
+use crate::sql::Ident;
+use crate::sql::ObjectRef;
+use crate::sql::Span;
+use crate::sql::StatementKind;
+use crate::sql::TableName;
+use crate::step::Claim;
+
+/// A column that the file adds to a table that is in use.
+struct Pending {
+    definition: ColumnDefinition,
+    span: Span,
+    /// Its value for existing rows, as the statements up to here make it.
+    value: Option<Expr>,
+    default_later: Option<Expr>,
+    /// The statement it comes from, for the case that it may run as written after all.
+    statement: usize,
+}
+
+struct Reader<'a> {
+    cx: &'a PlanContext<'a>,
+    findings: Vec<Finding>,
+    operations: Vec<(usize, Box<dyn Operation>)>,
+    /// Tables that this file makes.
+    created: BTreeSet<TableName>,
+    pending: BTreeMap<TableName, Vec<Pending>>,
+    dropped: BTreeMap<TableName, Vec<Dropped>>,
+    /// `UPDATE t SET c = value WHERE c IS NULL`, until the SET NOT NULL that it prepares.
+    mends: BTreeMap<(TableName, String), (usize, Expr)>,
+    /// What phased operations work on: table and column names, and the statement.
+    touched: Vec<(usize, TableName, String)>,
+}
+
+/// The tables that a file makes and that are not there yet.
+pub fn created_tables(migration: &Migration, catalog: &Catalog) -> Vec<TableName> {
+    let made = migration.statements.iter().filter_map(|statement| match &statement.parsed.kind {
+        StatementKind::CreateTable { name, temporary: false, .. } => Some(catalog.place(name)),
+        _ => None,
+    });
+    made.filter(|place| catalog.table(place).is_none()).collect()
+}
+
+/// Reads a file's statements into operations.
+pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding>) {
+    let mut reader = Reader {
+        cx,
+        findings: Vec::new(),
+        operations: Vec::new(),
+        created: BTreeSet::new(),
+        pending: BTreeMap::new(),
+        dropped: BTreeMap::new(),
+        mends: BTreeMap::new(),
+        touched: Vec::new(),
+    };
+    reader.find_mends();
+    for (position, statement) in cx.migration.statements.iter().enumerate() {
+        reader.read(position, statement);
+    }
+    reader.settle();
+    reader.look_for_collisions();
+    reader.look_for_interference();
+    reader.operations.sort_by_key(|(position, _)| *position);
+    let phased = reader.operations.iter().any(|(_, operation)| !is_as_written(operation.as_ref()));
+    if phased {
+        reader.require_undo();
+    }
+    (reader.operations.into_iter().map(|(_, operation)| operation).collect(), reader.findings)
+}
+
+fn is_as_written(operation: &dyn Operation) -> bool {
+    operation.role() == Role::AsWritten
+}
+
+impl Reader<'_> {
+    fn catalog(&self) -> &Catalog {
+        self.cx.catalog
+    }
+
+    /// The existing table that a name means, unless the file makes it, or nobody can feel what happens to it.
+    fn in_use(&self, name: &ObjectRef) -> Option<&Table> {
+        let table = self.catalog().resolve(name)?;
+        if self.created.contains(&table.name) || self.cx.new_tables.contains(&table.name) {
+            return None;
+        }
+        let alone = self.catalog().other_sessions == 0;
+        let unused = match table.kind {
+            TableKind::Table | TableKind::Partitioned => alone && !table.has_rows,
+            TableKind::View | TableKind::MaterializedView | TableKind::Foreign => {
+                alone && !self.catalog().tables.iter().any(|table| table.has_rows)
+            }
+        };
+        (!unused).then_some(table)
+    }
+
+    fn is_created(&self, name: &ObjectRef) -> bool {
+        self.created.contains(&self.catalog().place(name))
+    }
+
+    fn write_as_is(&mut self, position: usize, statement: &Statement) {
+        let (_, touches) = super::as_written::touches(&statement.parsed.kind);
+        let claims = touches
+            .iter()
+            .filter_map(|(name, mode)| {
+                let table = self.catalog().resolve(name)?;
+                let words = &statement.parsed.words;
+                let columns = table.columns.iter().filter(|column| words.contains(&column.name));
+                (*mode > crate::lock::LockMode::RowExclusive).then(|| {
+                    columns
+                        .map(|column| Claim { table: table.name.clone(), column: Some(column.name.clone()) })
+                        .collect::<Vec<_>>()
+                })
+            })
+            .flatten()
+            .collect();
+        self.operations.push((position, Box::new(AsWritten { statement: statement.clone(), claims })));
+    }
+
+    fn read(&mut self, position: usize, statement: &Statement) {
+        let concurrently = matches!(&statement.parsed.kind, StatementKind::CreateIndex(index) if index.concurrently);
+        if statement.direct.is_some() && !concurrently {
+            self.no_values(statement);
+            return self.write_as_is(position, statement);
+        }
+        let span = statement.parsed.span;
+        match &statement.parsed.kind {
+            StatementKind::AlterTable { table, commands, if_exists, .. } => {
+                self.read_alter(position, statement, table, commands, *if_exists);
+            }
+            StatementKind::RenameColumn { table, from, to, if_exists } => {
+                self.no_values(statement);
+                match self.in_use(table).cloned() {
+                    Some(table) if self.is_pending(&table.name, from) => self.refuse_chain(&table.name, from, span),
+                    Some(table) => {
+                        self.touch(position, &table.name, from);
+                        self.touch(position, &table.name, to);
+                        let together = self.renames_of(&table);
+                        let rename = RenameColumn { table, from: from.clone(), to: to.clone(), span, together };
+                        self.operations.push((position, Box::new(rename)));
+                    }
+                    None => self.unless_unknown(position, statement, table, *if_exists),
+                }
+            }
+            StatementKind::CreateIndex(index) => {
+                self.no_values(statement);
+                match self.in_use(&index.table).cloned() {
+                    Some(table) if !table.has_rows && self.catalog().other_sessions == 0 => {
+                        self.write_as_is(position, statement)
+                    }
+                    Some(table) => {
+                        self.operations.push((position, Box::new(BuildIndex { table, index: (**index).clone(), span })))
+                    }
+                    None if index.concurrently && !self.is_created(&index.table) => {
+                        match self.catalog().resolve(&index.table).cloned() {
+                            Some(table) => self
+                                .operations
+                                .push((position, Box::new(BuildIndex { table, index: (**index).clone(), span }))),
+                            None => self.findings.push(no_table(self.cx, &index.table, span)),
+                        }
+                    }
+                    None if index.concurrently => self.findings.push(
+                        Finding::error(
+                            "concurrently-on-new-table",
+                            span,
+                            "CONCURRENTLY can't run in the transaction that makes the table",
+                        )
+                        .help("leave CONCURRENTLY out: nobody waits for a table that is new"),
+                    ),
+                    None => self.unless_unknown(position, statement, &index.table, false),
+                }
+            }
+            StatementKind::DropIndex { names, if_exists, cascade } => {
+                self.read_drop_index(position, statement, names, *if_exists, *cascade)
+            }
+            StatementKind::Update(update) => self.read_update(position, statement, update),
+            StatementKind::CreateTable { name, if_not_exists, .. } => {
+                self.no_values(statement);
+                let place = self.catalog().place(name);
+                if !*if_not_exists || self.catalog().table(&place).is_none() {
+                    self.created.insert(place);
+                }
+                self.write_as_is(position, statement);
+            }
+            StatementKind::Other { what, touches, breaks, .. } => {
+                self.no_values(statement);
+                let on_used = touches.is_empty() || touches.iter().any(|(name, _)| self.in_use(name).is_some());
+                if let Some(why) = breaks
+                    && on_used
+                {
+                    self.findings.push(
+                        Finding::error("breaks-running-code", span, format!("{what} is not done in phases: {why}"))
+                            .help("when no running code uses it any more, say so: put `-- crossfade: direct REASON` on the line before"),
+                    );
+                    return;
+                }
+                let big = touches
+                    .iter()
+                    .filter_map(|(name, _)| self.in_use(name))
+                    .find(|table| table.estimated_rows > self.cx.policy.small_rows);
+                if let (true, Some(table)) = (what == "DELETE", big) {
+                    let message =
+                        format!("one transaction over {}, which has about {} rows", table.name, table.estimated_rows);
+                    self.findings.push(
+                        Finding::warning("big-delete", span, message)
+                            .help("rows that it finds stay locked until it is done"),
+                    );
+                }
+                self.write_as_is(position, statement);
+            }
+            StatementKind::Transaction(_) | StatementKind::NotInTransaction { .. } | StatementKind::CopyFromStdin => {
+                self.write_as_is(position, statement);
+            }
+        }
+    }
+
+    /// A directive with a value in front of a statement that takes none would be ignored; say so instead.
+    fn no_values(&mut self, statement: &Statement) {
+        for directive in statement.up.iter().chain(&statement.down) {
+            self.findings.push(unused(directive));
+        }
+    }
+
+    fn unless_unknown(&mut self, position: usize, statement: &Statement, table: &ObjectRef, if_exists: bool) {
+        if !if_exists && self.catalog().resolve(table).is_none() && !self.is_created(table) && !self.may_be_made(table)
+        {
+            self.findings.push(no_table(self.cx, table, statement.parsed.span));
+            return;
+        }
+        self.write_as_is(position, statement);
+    }
+
+    /// Whether a statement that can't be seen through (DO, a function call, CREATE TABLE AS) may have made it.
+    fn may_be_made(&self, table: &ObjectRef) -> bool {
+        self.cx.migration.statements.iter().any(|statement| match &statement.parsed.kind {
+            StatementKind::Other { what, opaque, .. } => {
+                *opaque
+                    || (what.starts_with("CREATE") || what.starts_with("RENAME") || what.starts_with("Rename"))
+                        && statement.parsed.words.contains(&table.name)
+            }
+            _ => false,
+        })
+    }
+
+    fn touch(&mut self, position: usize, table: &TableName, column: &str) {
+        self.touched.push((position, table.clone(), column.to_owned()));
+    }
+
+    fn is_pending(&self, table: &TableName, column: &str) -> bool {
+        self.pending.get(table).is_some_and(|all| all.iter().any(|pending| pending.definition.name == column))
+    }
+
+    fn refuse_chain(&mut self, table: &TableName, column: &str, span: Span) {
+        self.findings.push(
+            Finding::error("changed-twice", span, format!("{table}.{column} is changed twice in one file"))
+                .help("write what you mean in one statement, or put the second change into the next migration"),
+        );
+    }
+
+    /// The worst volatility of an expression's functions, as far as it is known: an unknown function may be volatile.
+    fn volatility(&self, expr: &Expr) -> Volatility {
+        expr.functions()
+            .iter()
+            .map(|(schema, name)| {
+                let own = self.catalog().objects.iter().find(|object| {
+                    object.kind == "function"
+                        && object.name.name.as_str() == name
+                        && schema.as_ref().is_none_or(|schema| schema == object.name.schema.as_str())
+                });
+                match own {
+                    Some(object) => object.volatility.unwrap_or(Volatility::Volatile),
+                    None => builtin_volatility(name),
+                }
+            })
+            .max()
+            .unwrap_or(Volatility::Immutable)
+    }
+
+    fn pend(
+        &mut self,
+        table: &Table,
+        column: &ColumnDefinition,
+        statement: &Statement,
+        position: usize,
+        value: Option<Expr>,
+    ) {
+        self.pending.entry(table.name.clone()).or_default().push(Pending {
+            definition: column.clone(),
+            span: statement.parsed.span,
+            value,
+            default_later: None,
+            statement: position,
+        });
+    }
+
+    fn set_later_default(&mut self, table: &Table, column: &str, default: Option<Expr>) {
+        for pending in self.pending.get_mut(&table.name).into_iter().flatten() {
+            if pending.definition.name == column {
+                pending.default_later = default.clone();
+                if default.is_none() {
+                    pending.definition.default = None;
+                }
+            }
+        }
+    }
+
+    fn read_drop_index(
+        &mut self,
+        position: usize,
+        statement: &Statement,
+        names: &[ObjectRef],
+        if_exists: bool,
+        cascade: bool,
+    ) {
+        self.no_values(statement);
+        let span = statement.parsed.span;
+        let found: Vec<Option<(Table, crate::catalog::Index)>> = names
+            .iter()
+            .map(|name| self.catalog().index(name).map(|(table, index)| (table.clone(), index.clone())))
+            .collect();
+        let unused = |table: &Table| !table.has_rows && self.catalog().other_sessions == 0;
+        if found
+            .iter()
+            .all(|found| found.as_ref().is_none_or(|(table, _)| unused(table) || self.created.contains(&table.name)))
+        {
+            let missing = names.iter().zip(&found).find(|(_, found)| found.is_none());
+            let makes_it = |name: &ObjectRef| {
+                self.cx.migration.statements.iter().any(|statement| match &statement.parsed.kind {
+                    StatementKind::CreateIndex(index) => index.name.as_ref() == Some(&name.name),
+                    _ => false,
+                })
+            };
+            if let Some((name, _)) = missing
+                && !if_exists
+                && !makes_it(name)
+            {
+                self.findings.push(Finding::error("no-such-index", span, format!("there is no index {name}")));
+                return;
+            }
+            return self.write_as_is(position, statement);
+        }
+        for (name, found) in names.iter().zip(found) {
+            match found {
+                Some((table, index)) => {
+                    self.operations.push((position, Box::new(DropIndex { table, index, cascade, span })))
+                }
+                None if if_exists => {}
+                None => self.findings.push(Finding::error("no-such-index", span, format!("there is no index {name}"))),
+            }
+        }
+    }
+
+    /// Every rename of a column of this table in the file.
+    fn renames_of(&self, table: &Table) -> BTreeMap<String, String> {
+        let renames = self.cx.migration.statements.iter().filter_map(|statement| match &statement.parsed.kind {
+            StatementKind::RenameColumn { table: name, from, to, .. }
+                if self.catalog().resolve(name).is_some_and(|found| found.name == table.name) =>
+            {
+                Some((from.clone(), to.clone()))
+            }
+            _ => None,
+        });
+        renames.collect()
+    }
+}
+
+fn value_for(directives: &[ValueDirective], column: &str) -> Option<Expr> {
+    let named = directives.iter().find(|directive| directive.column.as_deref() == Some(column));
+    named
+        .or_else(|| directives.iter().find(|directive| directive.column.is_none()))
+        .map(|directive| directive.value.clone())
+}
+
+fn unused(directive: &ValueDirective) -> Finding {
+    Finding::error("unused-directive", directive.span, "the statement behind this directive takes no such value")
+        .help("`up` stands in front of ADD COLUMN, SET NOT NULL and ALTER TYPE, `down` in front of DROP COLUMN and ALTER TYPE")
+}
+
+fn is_null_test(filter: &Expr, column: &str) -> bool {
+    let text = filter.over_table();
+    [sql!("({} IS NULL)", Ident::new(column)), sql!("(({} IS NULL))", Ident::new(column))].contains(&text)
+}
+
+/// Volatility of the functions of PostgreSQL that stand in defaults. What is not here counts as volatile: filling in chunks is always right.
+fn builtin_volatility(name: &str) -> Volatility {
+    match name {
+        "now"
+        | "statement_timestamp"
+        | "transaction_timestamp"
+        | "date_trunc"
+        | "to_char"
+        | "to_date"
+        | "to_timestamp"
+        | "current_setting"
+        | "current_database"
+        | "current_schema"
+        | "age"
+        | "timezone"
+        | "txid_current"
+        | "pg_current_xact_id" => Volatility::Stable,
+        "lower"
+        | "upper"
+        | "length"
+        | "coalesce"
+        | "md5"
+        | "abs"
+        | "round"
+        | "floor"
+        | "ceil"
+        | "concat"
+        | "concat_ws"
+        | "substring"
+        | "substr"
+        | "split_part"
+        | "trim"
+        | "btrim"
+        | "ltrim"
+        | "rtrim"
+        | "replace"
+        | "regexp_replace"
+        | "left"
+        | "right"
+        | "jsonb_build_object"
+        | "jsonb_build_array"
+        | "make_interval"
+        | "make_date"
+        | "array_to_string"
+        | "string_to_array"
+        | "initcap"
+        | "strpos"
+        | "position"
+        | "translate"
+        | "trunc"
+        | "power"
+        | "sqrt"
+        | "mod"
+        | "date_part"
+        | "extract"
+        | "jsonb_extract_path_text"
+        | "greatest"
+        | "least"
+        | "nullif"
+        | "to_jsonb"
+        | "to_json"
+        | "encode"
+        | "decode"
+        | "sha256"
+        | "char_length"
+        | "octet_length"
+        | "reverse"
+        | "lpad"
+        | "rpad"
+        | "repeat"
+        | "cardinality"
+        | "array_length" => Volatility::Immutable,
+        _ => Volatility::Volatile,
+    }
+}

@@ -1,0 +1,173 @@
+//! Turns what was gathered by table into operations.
+
+use super::super::add_column::AddColumn;
+use super::super::replace::Added;
+use super::super::replace::Dropped;
+use super::super::replace::Replace;
+use super::Pending;
+use super::Reader;
+use crate::catalog::Table;
+use crate::catalog::Volatility;
+use crate::finding::Finding;
+use crate::plan::PlanContext;
+use crate::sql::AlterCommand;
+use crate::sql::Expr;
+use crate::sql::StatementKind;
+use crate::sql::TableName;
+use std::collections::BTreeSet;
+
+impl Reader<'_> {
+    /// Turns what was gathered by table into operations.
+    pub(super) fn settle(&mut self) {
+        let tables: BTreeSet<TableName> = self.pending.keys().chain(self.dropped.keys()).cloned().collect();
+        for name in tables {
+            let Some(table) = self.catalog().table(&name).cloned() else { continue };
+            let pending = self.pending.remove(&name).unwrap_or_default();
+            let dropped = self.dropped.remove(&name).unwrap_or_default();
+            self.settle_table(&table, pending, dropped);
+        }
+    }
+
+    pub(super) fn settle_table(&mut self, table: &Table, pending: Vec<Pending>, dropped: Vec<Dropped>) {
+        let (filled, instant): (Vec<Pending>, Vec<Pending>) = pending.into_iter().partition(|pending| {
+            pending.value.is_some()
+                || (pending.definition.not_null && pending.definition.default.as_ref().is_none_or(Expr::is_null))
+                || pending.default_later.is_some()
+        });
+        for pending in &instant {
+            let all_instant = self.cx.migration.statements.get(pending.statement).is_some_and(|statement| {
+                match &statement.parsed.kind {
+                    StatementKind::AlterTable { commands, .. } => commands.iter().all(|command| match command {
+                        AlterCommand::AddColumn { column, .. } => instant
+                            .iter()
+                            .any(|other| other.statement == pending.statement && other.definition.name == column.name),
+                        _ => false,
+                    }),
+                    _ => false,
+                }
+            });
+            let first = instant
+                .iter()
+                .find(|other| other.statement == pending.statement)
+                .is_some_and(|other| other.definition.name == pending.definition.name);
+            if let Some(statement) = self.cx.migration.statements.get(pending.statement).cloned() {
+                if all_instant && first {
+                    self.write_as_is(pending.statement, &statement);
+                } else if !all_instant {
+                    self.findings.push(
+                        Finding::error(
+                            "mixed-alter-table",
+                            statement.parsed.span,
+                            format!(
+                                "this ALTER TABLE adds {} at once and changes others in phases",
+                                pending.definition.name
+                            ),
+                        )
+                        .help("split it into statements of one change each"),
+                    );
+                }
+            }
+        }
+        for pending in &filled {
+            self.touch(pending.statement, &table.name, &pending.definition.name);
+        }
+        let mut groups = connect(&filled, &dropped);
+        groups.sort_by_key(|(added, dropped)| {
+            let first_added = added.iter().map(|at| filled[*at].statement).min();
+            let first_dropped = dropped.iter().map(|at| dropped_position(self.cx, &self.touched, table, at)).min();
+            (first_added.or(first_dropped), first_dropped)
+        });
+        let mut filled: Vec<Option<Pending>> = filled.into_iter().map(Some).collect();
+        let mut dropped: Vec<Option<Dropped>> = dropped.into_iter().map(Some).collect();
+        for (added_at, dropped_at) in groups {
+            let added: Vec<Pending> = added_at.into_iter().filter_map(|at| filled[at].take()).collect();
+            let gone: Vec<Dropped> = dropped_at.into_iter().filter_map(|at| dropped[at].take()).collect();
+            if gone.is_empty() {
+                for pending in added {
+                    self.add_filled(table, pending);
+                }
+                continue;
+            }
+            let position = added.iter().map(|pending| pending.statement).min();
+            let position = position.unwrap_or_else(|| {
+                self.touched
+                    .iter()
+                    .find(|(_, name, column)| {
+                        *name == table.name && gone.iter().any(|dropped| dropped.column.name == *column)
+                    })
+                    .map_or(0, |(at, _, _)| *at)
+            });
+            let added = added.into_iter().filter_map(|pending| {
+                let Pending { definition, span, value, default_later, .. } = pending;
+                value.map(|up| Added { column: definition, up, later_default: default_later, span })
+            });
+            let replace = Replace { table: table.clone(), dropped: gone, added: added.collect() };
+            self.operations.push((position, Box::new(replace)));
+        }
+    }
+
+    pub(super) fn add_filled(&mut self, table: &Table, pending: Pending) {
+        let Pending { definition, span, value, default_later, statement } = pending;
+        let from_default = definition
+            .default
+            .as_ref()
+            .is_some_and(|default| self.volatility(default) == Volatility::Volatile && value.as_ref() == Some(default));
+        let constant = definition
+            .default
+            .clone()
+            .filter(|default| !default.is_null() && self.volatility(default) < Volatility::Volatile);
+        match value.or_else(|| constant.clone()) {
+            Some(up) => {
+                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default, later_default: default_later };
+                self.operations.push((statement, Box::new(operation)));
+            }
+            None if !definition.not_null => {
+                // Only a later default: nothing to fill.
+                let up = Expr::parse("NULL").expect("NULL is an expression");
+                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default: true, later_default: default_later };
+                self.operations.push((statement, Box::new(operation)));
+            }
+            None => self.findings.push(
+                Finding::error("up-needed", span, format!("{}.{} is NOT NULL, and its value for existing rows is not known", table.name, definition.name))
+                    .help("write it in front of the statement: `-- crossfade: up EXPR`, or give the column a DEFAULT, or fill it with an UPDATE in this file"),
+            ),
+        }
+    }
+}
+
+pub(super) fn dropped_position(
+    _: &PlanContext<'_>,
+    touched: &[(usize, TableName, String)],
+    table: &Table,
+    at: &usize,
+) -> usize {
+    touched
+        .iter()
+        .filter(|(_, name, _)| *name == table.name)
+        .map(|(position, _, _)| *position)
+        .nth(*at)
+        .unwrap_or(usize::MAX)
+}
+
+/// Which added and dropped columns belong together: one's value names the other.
+pub(super) fn connect(filled: &[Pending], dropped: &[Dropped]) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let mut group: Vec<usize> = (0..filled.len() + dropped.len()).collect();
+    for (a, pending) in filled.iter().enumerate() {
+        for (d, gone) in dropped.iter().enumerate() {
+            let up_names = pending.value.as_ref().is_some_and(|value| value.names(&gone.column.name));
+            let down_names = gone.down.as_ref().is_some_and(|down| down.names(&pending.definition.name));
+            if up_names || down_names {
+                let (keep, join) = (group[a], group[filled.len() + d]);
+                group.iter_mut().filter(|id| **id == join).for_each(|id| *id = keep);
+            }
+        }
+    }
+    let ids: BTreeSet<usize> = group.iter().copied().collect();
+    ids.into_iter()
+        .map(|id| {
+            let members =
+                |from: usize, to: usize| (from..to).filter(|at| group[*at] == id).map(|at| at - from).collect();
+            (members(0, filled.len()), members(filled.len(), group.len()))
+        })
+        .collect()
+}
