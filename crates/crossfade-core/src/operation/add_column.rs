@@ -49,6 +49,21 @@ pub(super) fn bare(column: &ColumnDefinition) -> Sql {
     sql!("{} {}{}", Ident::new(column.name.as_str()), column.type_name, collation)
 }
 
+/// A type's modifier as the catalog keeps it (`atttypmod`). Source: the typmod functions of each type.
+pub(super) fn type_modifier(base_type: &str, modifiers: &[i64]) -> i32 {
+    match (base_type, modifiers) {
+        ("varchar" | "bpchar", [size]) => i32::try_from(*size).map_or(-1, |size| size + 4),
+        ("numeric", [precision, rest @ ..]) => {
+            let scale = rest.first().copied().unwrap_or(0) & 0x7ff;
+            i32::try_from((precision << 16) | scale).map_or(-1, |packed| packed + 4)
+        }
+        ("varbit" | "bit" | "time" | "timetz" | "timestamp" | "timestamptz", [size]) => {
+            i32::try_from(*size).unwrap_or(-1)
+        }
+        _ => -1,
+    }
+}
+
 /// The column as it will be in the catalog.
 pub(super) fn projected(column: &ColumnDefinition) -> Column {
     let mut type_name = String::new();
@@ -57,7 +72,7 @@ pub(super) fn projected(column: &ColumnDefinition) -> Column {
         name: column.name.clone(),
         type_name: ServerText::from_server(type_name),
         base_type: column.base_type.clone(),
-        type_modifier: -1,
+        type_modifier: type_modifier(&column.base_type, &column.modifiers),
         not_null: column.not_null,
         default: column.default.as_ref().map(|default| crate::catalog::ColumnDefault {
             expression: ServerText::from_server(default.as_written()),

@@ -101,6 +101,15 @@ pub(super) fn is_catalog_only(table: &Table, column: &Column, to: &NewType) -> b
     }
 }
 
+/// Changes the type in the model of a column.
+pub(super) fn retype_in(column: &mut Column, type_name: &Sql, base_type: &str, modifiers: &[i64]) {
+    let mut text = String::new();
+    type_name.write_sql(&mut text);
+    column.type_name = ServerText::from_server(text);
+    base_type.clone_into(&mut column.base_type);
+    column.type_modifier = super::add_column::type_modifier(base_type, modifiers);
+}
+
 impl AlterType {
     fn shadow(&self, cx: &PlanContext<'_>) -> Ident {
         cx.own_name("new", &self.column.name)
@@ -494,10 +503,7 @@ impl Operation for AlterType {
         if let Some(column) =
             table.and_then(|table| table.columns.iter_mut().find(|column| column.name == self.column.name))
         {
-            let mut text = String::new();
-            self.to.type_name.write_sql(&mut text);
-            column.type_name = ServerText::from_server(text);
-            column.base_type = self.to.base_type.clone();
+            retype_in(column, &self.to.type_name, &self.to.base_type, &self.to.modifiers);
         }
     }
 

@@ -46,15 +46,15 @@ impl Operation for AsWritten {
                 });
             }
         }
-        if let StatementKind::AlterTable { table, commands, .. } = &self.statement.parsed.kind
-            && let Some(name) = catalog.resolve(table).map(|table| table.name.clone())
-            && let Some(table) = catalog.tables.iter_mut().find(|table| table.name == name)
-        {
-            for command in commands {
-                if let AlterCommand::AddColumn { column, .. } = command {
-                    table.columns.push(super::add_column::projected(column));
-                }
-            }
+        let (name, changes): (&ObjectRef, Vec<Change<'_>>) = match &self.statement.parsed.kind {
+            StatementKind::AlterTable { table, commands, .. } => (table, commands.iter().map(Change::Alter).collect()),
+            StatementKind::RenameColumn { table, from, to, .. } => (table, vec![Change::Rename(from, to)]),
+            _ => return,
+        };
+        let Some(table) = catalog.resolve(name) else { return };
+        let tree: Vec<TableName> = catalog.tree(table).into_iter().map(|relation| relation.name.clone()).collect();
+        for table in catalog.tables.iter_mut().filter(|table| tree.contains(&table.name)) {
+            changes.iter().for_each(|change| apply(table, change));
         }
     }
 
@@ -64,6 +64,43 @@ impl Operation for AsWritten {
 
     fn claims(&self) -> Vec<Claim> {
         self.claims.clone()
+    }
+}
+
+/// What a statement does to the model of a table.
+enum Change<'a> {
+    Alter(&'a AlterCommand),
+    Rename(&'a str, &'a str),
+}
+
+fn apply(table: &mut Table, change: &Change<'_>) {
+    let command = match change {
+        Change::Rename(from, to) => return super::rename_column::rename_in(table, from, to),
+        Change::Alter(command) => command,
+    };
+    let position = |table: &Table, name: &str| table.columns.iter().position(|column| column.name == name);
+    match command {
+        AlterCommand::AddColumn { column, .. } => {
+            if table.column(&column.name).is_none() {
+                table.columns.push(super::add_column::projected(column));
+            }
+        }
+        AlterCommand::DropColumn { column, .. } => {
+            table.columns.retain(|known| known.name != *column);
+            table.constraints.retain(|constraint| !constraint.columns.contains(column));
+            table.indexes.retain(|index| !index.columns.contains(column));
+        }
+        AlterCommand::AlterType { column, type_name, base_type, modifiers, .. } => {
+            if let Some(at) = position(table, column) {
+                super::alter_type::retype_in(&mut table.columns[at], type_name, base_type, modifiers);
+            }
+        }
+        AlterCommand::SetNotNull { column } | AlterCommand::DropNotNull { column } => {
+            if let Some(at) = position(table, column) {
+                table.columns[at].not_null = matches!(command, AlterCommand::SetNotNull { .. });
+            }
+        }
+        AlterCommand::SetDefault { .. } | AlterCommand::AddConstraint(_) | AlterCommand::Other { .. } => {}
     }
 }
 

@@ -95,22 +95,30 @@ impl Operation for RenameColumn {
     }
 
     fn project(&self, catalog: &mut Catalog) {
-        let Some(table) = catalog.tables.iter_mut().find(|table| table.name == self.table.name) else { return };
-        if let Some(column) = table.columns.iter_mut().find(|column| column.name == self.from) {
-            column.name = self.to.clone();
+        let tree: Vec<TableName> =
+            catalog.tree(&self.table).into_iter().map(|relation| relation.name.clone()).collect();
+        for table in catalog.tables.iter_mut().filter(|table| tree.contains(&table.name)) {
+            rename_in(table, &self.from, &self.to);
         }
-        let rename = |names: &mut Vec<String>| {
-            for name in names.iter_mut().filter(|name| **name == self.from) {
-                *name = self.to.clone();
-            }
-        };
-        table.constraints.iter_mut().for_each(|constraint| rename(&mut constraint.columns));
-        table.indexes.iter_mut().for_each(|index| rename(&mut index.columns));
     }
 
     fn claims(&self) -> Vec<Claim> {
         vec![claim(&self.table, &self.from), claim(&self.table, &self.to)]
     }
+}
+
+/// Renames a column in the model of a table.
+pub(super) fn rename_in(table: &mut Table, from: &str, to: &str) {
+    if let Some(column) = table.columns.iter_mut().find(|column| column.name == from) {
+        to.clone_into(&mut column.name);
+    }
+    let rename = |names: &mut Vec<String>| {
+        for name in names.iter_mut().filter(|name| name.as_str() == from) {
+            to.clone_into(name);
+        }
+    };
+    table.constraints.iter_mut().for_each(|constraint| rename(&mut constraint.columns));
+    table.indexes.iter_mut().for_each(|index| rename(&mut index.columns));
 }
 
 /// New code looks rows up by the new name while both live, and names it in ON CONFLICT: the copy needs the old column's indexes. They

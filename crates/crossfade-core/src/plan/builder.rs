@@ -137,14 +137,19 @@ impl<'a> StepsBuilder<'a> {
         statements: Vec<Sql>,
         undo: Vec<Sql>,
     ) {
-        let locks = vec![TableLock::new(table.name.clone(), mode)];
-        let make = |statements: Vec<Sql>| {
+        let make = |mode: LockMode, statements: Vec<Sql>| {
             let statements = statements.into_iter().map(Statement::from).collect();
-            Action::Ddl(Ddl { lock_first: locks.clone(), statements, as_written: false })
+            let lock_first = vec![TableLock::new(table.name.clone(), mode)];
+            Action::Ddl(Ddl { lock_first, statements, as_written: false })
         };
-        let undo = (!undo.is_empty()).then(|| make(undo));
-        let all = self.tree_locks(table, mode);
-        self.push(phase, Rank::Body, summary, make(statements), undo, all, Vec::new());
+        // Taking back needs the strongest lock, whatever going there needs: DROP TRIGGER takes it, CREATE TRIGGER does not.
+        let (strongest, undo) = if undo.is_empty() {
+            (mode, None)
+        } else {
+            (LockMode::AccessExclusive, Some(make(LockMode::AccessExclusive, undo)))
+        };
+        let all = self.tree_locks(table, strongest);
+        self.push(phase, Rank::Body, summary, make(mode, statements), undo, all, Vec::new());
     }
 
     /// A statement that can't run in a transaction.

@@ -196,6 +196,8 @@ pub struct ColumnDefinition {
     pub type_name: Sql,
     /// The type's name without a schema and modifiers.
     pub base_type: String,
+    /// The type's modifiers, where they are plain numbers.
+    pub modifiers: Vec<i64>,
     /// Its collation.
     pub collation: Option<Sql>,
     /// `NOT NULL`.
@@ -516,6 +518,7 @@ fn column_definition(def: &protobuf::ColumnDef) -> Option<ColumnDefinition> {
         name: def.colname.clone(),
         type_name: deparse_type(type_name)?,
         base_type: base.clone(),
+        modifiers: modifiers(Some(type_name)),
         collation: collation(def),
         not_null: def.is_not_null,
         default: None,
