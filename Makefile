@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 LAWS := ../shared/acceptance/laws.py
 LAWS_ARGS := --all
 
-.PHONY: help demo test build lint laws bench clean
+.PHONY: help demo test build lint laws clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -32,10 +32,6 @@ laws: ## the two laws, proven from outside (LAWS_ARGS="--tag main" for fewer)
 	@if [ ! -f $(LAWS) ]; then echo "skipped: there is no $(LAWS)"; exit 0; fi; \
 	scripts/setup > /dev/null && set -x && cargo build --release && \
 	python3 $(LAWS) $(LAWS_ARGS) --bin $(TARGET)/release/crossfade
-
-bench: ## the benchmarks
-	@scripts/setup > /dev/null
-	cargo bench --workspace
 
 clean: ## remove what was built and fetched
 	cargo clean

@@ -59,11 +59,11 @@ impl Executor<'_> {
         loop {
             let timeout = self.wait_for_the_way(step, &locks, &mut attempts).await?;
             let client = own.as_ref().unwrap_or(&self.client);
-            let event = self.done_event(step, begun, undo);
-            let result = self.transaction(client, &locks, &ddl.statements, timeout, budget, &event, begun).await;
+            let events = self.done_events(step, begun, undo);
+            let result = self.transaction(client, &locks, &ddl.statements, timeout, budget, &events, begun).await;
             match result {
                 Ok(()) => {
-                    self.stored.events.push(event);
+                    self.stored.events.extend(events);
                     return Ok(Done::Recorded);
                 }
                 Err(error) if is_lock_failure(&error, budget.is_some()) => {
@@ -85,12 +85,12 @@ impl Executor<'_> {
         let mut attempts = Attempts { begun: Instant::now(), looks: 0, tries: 0, last: Vec::new() };
         let statements = [Statement::from(validate.sql.clone())];
         loop {
-            let event = self.done_event(step, begun, undo);
+            let events = self.done_events(step, begun, undo);
             // A waiter for SHARE UPDATE EXCLUSIVE blocks no reader and no writer; an autovacuum needs more than deadlock_timeout to yield.
             let timeout = Duration::from_secs(5);
-            match self.transaction(&self.client, &[], &statements, timeout, None, &event, begun).await {
+            match self.transaction(&self.client, &[], &statements, timeout, None, &events, begun).await {
                 Ok(()) => {
-                    self.stored.events.push(event);
+                    self.stored.events.extend(events);
                     return Ok(Done::Recorded);
                 }
                 Err(error) if is_lock_failure(&error, false) => self.back_off(step, &mut attempts, &error).await?,
@@ -172,7 +172,7 @@ impl Executor<'_> {
         statements: &[Statement],
         lock_timeout: Duration,
         statement_timeout: Option<Duration>,
-        event: &crossfade_core::journal::Event,
+        events: &[crossfade_core::journal::Event],
         begun: Instant,
     ) -> Result<()> {
         let work = async {
@@ -201,7 +201,7 @@ impl Executor<'_> {
                 .batch_execute("RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                 .await
                 .doing("write the journal")?;
-            self.append_on(client, std::slice::from_ref(event), begun.elapsed()).await?;
+            self.append_on(client, events, begun.elapsed()).await?;
             client.batch_execute("COMMIT").await.doing("commit")
         };
         let result: Result<()> = work.await;

@@ -192,8 +192,8 @@ impl Executor<'_> {
         match result {
             Ok(Done::Recorded) => {}
             Ok(Done::Unrecorded) => {
-                let took_ms = took.as_millis() as u64;
-                self.append(vec![Event::StepSucceeded { step: id, took_ms }], took).await?;
+                let events = self.done_events(&step, begun, false);
+                self.append(events, took).await?;
             }
             Err(error) => return Err(self.record_failure(&step, error, false).await),
         }
@@ -244,12 +244,19 @@ impl Executor<'_> {
         Err(Error::refused(wrong.join("; ")).hint(assert.help.clone()))
     }
 
-    fn done_event(&self, step: &Step, begun: Instant, undo: bool) -> Event {
+    /// What is written down with the effect of a step. The steps behind it that do nothing forward, but something on the way back, are done
+    /// with it: a crash between them would leave a way back with a piece missing.
+    fn done_events(&self, step: &Step, begun: Instant, undo: bool) -> Vec<Event> {
         if undo {
-            Event::UndoSucceeded { step: step.id }
-        } else {
-            Event::StepSucceeded { step: step.id, took_ms: begun.elapsed().as_millis() as u64 }
+            return vec![Event::UndoSucceeded { step: step.id }];
         }
+        let mut events = vec![Event::StepSucceeded { step: step.id, took_ms: begun.elapsed().as_millis() as u64 }];
+        let behind = self.stored.plan.steps.iter().skip(usize::from(step.id.0) + 1);
+        for next in behind.take_while(|next| is_only_a_way_back(&next.action)) {
+            events.push(Event::StepStarted { step: next.id });
+            events.push(Event::StepSucceeded { step: next.id, took_ms: 0 });
+        }
+        events
     }
 
     /// Writes a failure down, if the server can still be reached, and says what stands and how to go on.
@@ -307,11 +314,9 @@ pub(crate) async fn failed_assertions(client: &Client, assert: &Assert) -> Resul
 }
 
 fn is_empty(action: &Action) -> bool {
-    match action {
-        Action::Ddl(ddl) => ddl.statements.is_empty(),
-        Action::Hold { .. } => true,
-        Action::Concurrently(_) | Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) => {
-            false
-        }
-    }
+    matches!(action, Action::Hold { .. }) || is_only_a_way_back(action)
+}
+
+fn is_only_a_way_back(action: &Action) -> bool {
+    matches!(action, Action::Ddl(ddl) if ddl.statements.is_empty())
 }
