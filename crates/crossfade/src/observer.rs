@@ -6,7 +6,7 @@ use crossfade_core::finding::Finding;
 use crossfade_core::step::Phase;
 
 /// Somebody who watches. Called often; must be quick.
-pub trait Observer: Send {
+pub trait Observer: Send + Sync {
     /// Something happened.
     fn notice(&mut self, notice: Notice);
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 pub const MAX_IDENT_BYTES: usize = 63;
 
 /// Something that can be written into SQL text safely.
-pub trait SqlPart {
+pub trait SqlPart: Sync {
     /// Appends this part, quoted as its kind demands.
     fn write_sql(&self, out: &mut String);
 }

@@ -410,3 +410,25 @@ fn direction_of(request: Option<Request>) -> Direction {
         Some(Request::Pause | Request::Resume | Request::Contract | Request::Purge) | None => Direction::Forward,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observer::Unobserved;
+
+    fn is_send<T: Send>(_: T) {}
+
+    /// An application spawns it as a task.
+    #[test]
+    fn every_command_can_be_spawned() {
+        let migrator = Migrator::new(Config::default(), Target::from_url("postgres://x@localhost/x").unwrap());
+        let stop = Stop::default();
+        is_send(migrator.status());
+        is_send(migrator.plan(None));
+        is_send(migrator.migrate(MigrateOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.contract(None, RunOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.rollback(None, RunOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.purge(None, RunOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.verify(None, &mut Unobserved, &stop));
+    }
+}
