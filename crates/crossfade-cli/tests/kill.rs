@@ -1,6 +1,8 @@
 //! `kill -9` of the real binary at random moments of migrate, contract and rollback, while both versions of the application write: always
 //! recoverable, no write lost.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where it can't go on")]
+
 use std::path::Path;
 use std::process::Command;
 use std::process::Stdio;

@@ -125,8 +125,13 @@ impl Error {
         let mut text = self.message.clone();
         let mut cause: Option<&(dyn StdError + 'static)> = self.source();
         while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&describe(error));
+            // The client library says "db error" in front of what the server says.
+            let empty =
+                error.downcast_ref::<tokio_postgres::Error>().is_some_and(|error| error.as_db_error().is_some());
+            if !empty {
+                text.push_str(": ");
+                text.push_str(&describe(error));
+            }
             cause = error.source();
         }
         text

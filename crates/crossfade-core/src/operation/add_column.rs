@@ -71,9 +71,15 @@ pub(super) fn projected(column: &ColumnDefinition) -> Column {
     Column {
         name: column.name.clone(),
         type_name: ServerText::from_server(type_name),
-        base_type: column.base_type.clone(),
+        base_type: match column.base_type.as_str() {
+            "serial" | "serial4" => "int4".to_owned(),
+            "bigserial" | "serial8" => "int8".to_owned(),
+            "smallserial" | "serial2" => "int2".to_owned(),
+            _ => column.base_type.clone(),
+        },
         type_modifier: type_modifier(&column.base_type, &column.modifiers),
-        not_null: column.not_null,
+        not_null: column.not_null
+            || column.extras.iter().any(|extra| matches!(*extra, "serial" | "PRIMARY KEY" | "IDENTITY")),
         default: column.default.as_ref().map(|default| crate::catalog::ColumnDefault {
             expression: ServerText::from_server(default.as_written()),
             volatility: crate::catalog::Volatility::Immutable,

@@ -632,7 +632,7 @@ fn create_table(create: &protobuf::CreateStmt) -> StatementKind {
             _ => None,
         })
         .collect();
-    let columns = create
+    let mut columns: Vec<ColumnDefinition> = create
         .table_elts
         .iter()
         .filter_map(|element| match element.node.as_ref() {
@@ -640,6 +640,15 @@ fn create_table(create: &protobuf::CreateStmt) -> StatementKind {
             _ => None,
         })
         .collect();
+    let keys = create.table_elts.iter().filter_map(|element| match element.node.as_ref() {
+        Some(NodeEnum::Constraint(constraint)) if constraint.contype() == ConstrType::ConstrPrimary => {
+            Some(strings(&constraint.keys))
+        }
+        _ => None,
+    });
+    for key in keys.flatten() {
+        columns.iter_mut().filter(|column| column.name == key).for_each(|column| column.not_null = true);
+    }
     StatementKind::CreateTable {
         name: object(create.relation.as_ref()),
         columns,

@@ -18,9 +18,6 @@ use crate::fixture::Fixture;
 use crate::fixture::catalog_path;
 use crate::fixture::corpus;
 
-/// No earlier migration of the run has made a table.
-static NO_TABLES: BTreeSet<TableName> = BTreeSet::new();
-
 /// A case with the catalog that a real server returned for it.
 #[derive(Debug)]
 pub struct Case {
@@ -28,6 +25,7 @@ pub struct Case {
     pub catalog: Catalog,
     migration: Migration,
     policy: Policy,
+    new_tables: BTreeSet<TableName>,
 }
 
 impl Case {
@@ -37,7 +35,7 @@ impl Case {
             catalog: &self.catalog,
             policy: &self.policy,
             in_flight: &[],
-            new_tables: &NO_TABLES,
+            new_tables: &self.new_tables,
         }
     }
 }
@@ -47,7 +45,13 @@ pub fn cases() -> Vec<Case> {
     let with_catalog = |fixture: Fixture| {
         let migration = Migration::parse("001", "case", &fixture.migration);
         let migration = migration.unwrap_or_else(|findings| panic!("{}: {findings:?}", fixture.name));
-        Case { catalog: stored_catalog(&fixture.name), migration, policy: Policy::default(), fixture }
+        Case {
+            catalog: stored_catalog(&fixture.name),
+            migration,
+            policy: Policy::default(),
+            new_tables: BTreeSet::new(),
+            fixture,
+        }
     };
     corpus().into_iter().map(with_catalog).collect()
 }

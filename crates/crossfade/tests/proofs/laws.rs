@@ -134,8 +134,9 @@ async fn written_by_both(
         Command::Rollback.on(migrator).await?;
         let back = Snapshot::seen(&database).await;
         same("the schema after a rollback from contracted", was.schema_difference(&back))?;
-        if new_form.counts() != back.counts() {
-            return Err(format!("rows after a rollback: {:?}, not {:?}", back.counts(), new_form.counts()));
+        let kept: Vec<_> = new_form.counts().into_iter().filter(|(table, _)| was.rows.contains_key(*table)).collect();
+        if kept != back.counts() {
+            return Err(format!("rows after a rollback: {:?}, not {kept:?}", back.counts()));
         }
         tried(&database, "old code after the way back", &fixture.old).await?;
         expect(Command::Migrate.on(migrator).await?.unwrap_or(State::Pending), State::Ready)?;

@@ -4,14 +4,24 @@
 //! place are taken. `CROSSFADE_FIXTURES=rename,split` runs a part of the corpus. A proof runs all its cases and then reports
 //! everything that failed.
 
+mod blocked;
 mod clients;
+mod crash;
+mod defects;
 #[path = "../../../crossfade-core/tests/corpus/fixture.rs"]
 mod fixture;
+mod kill;
 mod laws;
+mod live;
+mod locks;
 mod model;
+mod plain;
 mod project;
+mod runners;
+mod scene;
 mod server;
 mod snapshot;
+mod sync;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;

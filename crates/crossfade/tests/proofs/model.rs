@@ -1,6 +1,8 @@
 //! Our model of the schema, checked by the real one: the stored catalogs are what a server returns, and what we say a migration leaves is
 //! what it leaves.
 
+use std::collections::BTreeSet;
+
 use crossfade::postgres::introspect;
 use crossfade_core::catalog::Catalog;
 use crossfade_core::catalog::Table;
@@ -70,7 +72,7 @@ async fn model_agrees(server: &'static Server, fixture: Fixture) -> Result<(), S
         catalog: &catalog,
         policy: &policy,
         in_flight: &[],
-        new_tables: &std::collections::BTreeSet::new(),
+        new_tables: &BTreeSet::new(),
     };
     let said = project(cx);
     let project = folder(&database, &fixture);

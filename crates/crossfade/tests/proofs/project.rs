@@ -11,6 +11,7 @@ use crossfade::RunOptions;
 use crossfade::Stop;
 use crossfade::observer::Notice;
 use crossfade::observer::Observer;
+use crossfade::report::MigrationStatus;
 use crossfade_core::journal::State;
 
 use crate::server::Database;
@@ -18,7 +19,6 @@ use crate::server::Database;
 /// A folder of migrations for one database.
 pub struct Project {
     folder: tempfile::TempDir,
-    pub config: Config,
     pub migrator: Migrator,
 }
 
@@ -37,8 +37,8 @@ impl Project {
         config.locks.budget = Duration::from_secs(20);
         config.backfill.duty = 1.0;
         configure(&mut config);
-        let migrator = Migrator::new(config.clone(), database.target());
-        let project = Project { folder, config, migrator };
+        let migrator = Migrator::new(config, database.target());
+        let project = Project { folder, migrator };
         for (name, text) in files {
             project.write(name, text);
         }
@@ -55,8 +55,18 @@ impl Project {
 
     /// The state of the newest migration.
     pub async fn state(&self) -> State {
+        self.newest().await.state
+    }
+
+    /// How far the newest migration has come.
+    pub async fn place(&self) -> String {
+        let newest = self.newest().await;
+        format!("{:?} {:?} {:?}", newest.state, newest.step, newest.progress)
+    }
+
+    async fn newest(&self) -> MigrationStatus {
         let status = self.migrator.status().await.expect("the status can be read");
-        status.migrations.last().expect("there is a migration").state
+        status.migrations.into_iter().last().expect("there is a migration")
     }
 }
 

@@ -111,6 +111,9 @@ const EMPTY: &str = "
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid();
     DO $$ DECLARE name text; BEGIN
         EXECUTE format('ALTER DATABASE %I RESET ALL', current_database());
+        FOR name IN SELECT evtname FROM pg_event_trigger LOOP
+            EXECUTE format('DROP EVENT TRIGGER %I', name);
+        END LOOP;
         FOR name IN SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' LOOP
             EXECUTE format('DROP SCHEMA %I CASCADE', name);
         END LOOP;

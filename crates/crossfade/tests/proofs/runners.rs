@@ -1,0 +1,70 @@
+//! One runner at a time: the second is told who the first is, and may wait for it.
+
+use std::time::Duration;
+
+use crossfade::ErrorKind;
+use crossfade::observer::Notice;
+use crossfade_core::journal::State;
+
+use crate::project::Command;
+use crate::project::Watch;
+use crate::project::said;
+use crate::scene::Running;
+use crate::scene::Start;
+use crate::scene::WAITS;
+use crate::scene::expanded;
+use crate::scene::in_transaction;
+use crate::scene::until;
+use crate::server::run;
+
+#[test]
+fn a_second_runner_is_told_who_the_first_is_and_may_wait() {
+    run(async {
+        let (database, project) = expanded().await;
+        let blocker = in_transaction(&database, "UPDATE t SET n = 0 WHERE id = 300").await;
+        let mut first = Running::start(&project, Start::Migrate);
+        until(&database, WAITS).await;
+
+        let refused = Command::Migrate.watched(&project.migrator, &mut Watch::default()).await.expect_err("refused");
+        assert_eq!(refused.kind(), ErrorKind::Refused);
+        let text = said(&refused);
+        let host = nix::unistd::gethostname().expect("the host has a name").into_string().expect("a plain one");
+        for part in [host, std::process::id().to_string(), "since 20".to_owned(), "--wait".to_owned()] {
+            assert!(text.contains(&part), "{part} is not in: {text}");
+        }
+        let runner = project.migrator.status().await.expect("status needs no lease").runner.expect("there is one");
+        assert_eq!(runner.pid, i32::try_from(std::process::id()).expect("it fits"));
+
+        let mut second = Running::start(&project, Start::MigrateWaiting);
+        // It says nothing of a holder that ends right away.
+        tokio::time::sleep(Duration::from_millis(2600)).await;
+        assert!(!second.is_over() && !first.is_over(), "both are still there");
+        blocker.batch_execute("COMMIT").await.expect("it commits");
+        assert_eq!(first.end().await.0.map_err(|error| said(&error)), Ok(Some(State::Ready)));
+        let (result, watch) = second.end().await;
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!(project.state().await, State::Ready);
+        assert!(
+            watch.notices.iter().any(|notice| matches!(notice, Notice::LeaseHeld { .. })),
+            "it was told whom it waits for"
+        );
+    });
+}
+
+/// D2: another tool completes from a second process while the first still fills rows, and loses values.
+#[test]
+fn d02_contract_from_a_second_process_during_a_backfill_is_refused() {
+    run(async {
+        let (database, project) = expanded().await;
+        let blocker = in_transaction(&database, "UPDATE t SET n = 0 WHERE id = 300").await;
+        let first = Running::start(&project, Start::Migrate);
+        until(&database, WAITS).await;
+        for command in [Command::Contract, Command::Rollback, Command::Purge] {
+            let refused = command.watched(&project.migrator, &mut Watch::default()).await.expect_err("refused");
+            assert_eq!(refused.kind(), ErrorKind::Refused, "{}", said(&refused));
+        }
+        blocker.batch_execute("COMMIT").await.expect("it commits");
+        assert_eq!(first.end().await.0.map_err(|error| said(&error)), Ok(Some(State::Ready)));
+        assert_eq!(database.value("SELECT count(*) FROM t WHERE w IS NULL").await, "0");
+    });
+}

@@ -1,0 +1,71 @@
+//! The table of the design: which side of a row a write changes decides what the other side gets.
+
+use crossfade_core::journal::State;
+
+use crate::project::Command;
+use crate::project::Project;
+use crate::scene::database;
+use crate::server::run;
+
+const PRODUCTS: &str = "CREATE TABLE p (id integer PRIMARY KEY, price numeric(10, 2) NOT NULL DEFAULT 5, note text);
+    INSERT INTO p SELECT g, g / 100.0 FROM generate_series(1, 300) AS g;";
+
+const CENTS: &str = "ALTER TABLE p ADD COLUMN cents integer;\nUPDATE p SET cents = (price * 100)::integer;\n\
+    -- crossfade: down cents / 100.0\nALTER TABLE p DROP COLUMN price;";
+
+/// What a write is, and what `price cents` of its row is after.
+const TABLE: [(&str, &str, &str); 11] = [
+    ("INSERT, only the old side", "INSERT INTO p (id, price) VALUES (1000, 1.25)", "1.25 125"),
+    (
+        "INSERT, only the new side, and the old has a default",
+        "INSERT INTO p (id, cents) VALUES (1000, 250)",
+        "2.50 250",
+    ),
+    ("INSERT, both sides", "INSERT INTO p (id, price, cents) VALUES (1000, 1, 777)", "1.00 777"),
+    ("INSERT, neither side", "INSERT INTO p (id) VALUES (1000)", "5.00 500"),
+    ("UPDATE of the old side", "UPDATE p SET price = 9 WHERE id = 1", "9.00 900"),
+    ("UPDATE of the new side", "UPDATE p SET cents = 42 WHERE id = 1", "0.42 42"),
+    ("UPDATE of both sides", "UPDATE p SET price = 3, cents = 888 WHERE id = 1", "3.00 888"),
+    ("UPDATE of neither side", "UPDATE p SET note = 'x' WHERE id = 1", "0.01 1"),
+    ("UPDATE to the same value", "UPDATE p SET price = price, cents = cents WHERE id = 1", "0.01 1"),
+    (
+        "INSERT … ON CONFLICT DO UPDATE",
+        "INSERT INTO p (id, price) VALUES (1, 8) ON CONFLICT (id) DO UPDATE SET price = EXCLUDED.price",
+        "8.00 800",
+    ),
+    ("COPY, by way of INSERT … SELECT", "INSERT INTO p (id, price) SELECT 1000, 7", "7.00 700"),
+];
+
+#[test]
+fn the_side_that_a_write_changes_decides() {
+    run(async {
+        let database = database(PRODUCTS).await;
+        let project = Project::new(&database, &[("001_cents.sql", CENTS)]);
+        assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Ready)));
+        let client = database.connect().await;
+        let mut failures = Vec::new();
+        for (what, write, wanted) in TABLE {
+            client.batch_execute("BEGIN").await.expect("a transaction begins");
+            client.batch_execute(write).await.unwrap_or_else(|error| panic!("{what}: {}", crate::text_of(&error)));
+            let read = "SELECT price || ' ' || cents FROM p WHERE id IN (1, 1000) ORDER BY id DESC LIMIT 1";
+            let row = client.query_one(read, &[]).await.expect("the row is there");
+            let is: String = row.get(0);
+            if is != wanted {
+                failures.push(format!("{what}: {is}, not {wanted}"));
+            }
+            client.batch_execute("ROLLBACK").await.expect("it is taken back");
+        }
+        assert!(failures.is_empty(), "{}", failures.join("\n"));
+    });
+}
+
+/// While rows are being filled, an unrelated write to a row that is not filled yet fills it: it may move out of the sweep's way.
+#[test]
+fn a_write_to_a_row_that_is_not_filled_yet_fills_it() {
+    run(async {
+        let (database, _project) = crate::scene::expanded().await;
+        database.run("UPDATE t SET n = n + 1 WHERE id = 7").await.expect("old code writes");
+        assert_eq!(database.value("SELECT w FROM t WHERE id = 7").await, "v7");
+        assert_eq!(database.value("SELECT count(w) FROM t").await, "1");
+    });
+}
