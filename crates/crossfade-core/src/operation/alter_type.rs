@@ -499,11 +499,12 @@ impl Operation for AlterType {
     }
 
     fn project(&self, catalog: &mut Catalog) {
-        let table = catalog.tables.iter_mut().find(|table| table.name == self.table.name);
-        if let Some(column) =
-            table.and_then(|table| table.columns.iter_mut().find(|column| column.name == self.column.name))
-        {
-            retype_in(column, &self.to.type_name, &self.to.base_type, &self.to.modifiers);
+        let tree: Vec<TableName> =
+            catalog.tree(&self.table).into_iter().map(|relation| relation.name.clone()).collect();
+        for table in catalog.tables.iter_mut().filter(|table| tree.contains(&table.name)) {
+            if let Some(column) = table.columns.iter_mut().find(|column| column.name == self.column.name) {
+                retype_in(column, &self.to.type_name, &self.to.base_type, &self.to.modifiers);
+            }
         }
     }
 

@@ -32,7 +32,7 @@ use crate::fixture::Fixture;
 use crate::server::Server;
 
 /// How long one case may take before it counts as stuck.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Every case on each of these servers, as far as it is for them.
 fn cases(servers: &'static [Server], wanted: impl Fn(&Fixture) -> bool) -> Vec<(&'static Server, Fixture)> {
