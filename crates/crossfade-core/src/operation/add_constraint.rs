@@ -86,7 +86,10 @@ impl Operation for AddConstraint {
         locks.dedup();
         let add = Statement { sql: sql!("{} NOT VALID", self.text), at: Some(self.span) };
         let undo = sql!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table.name, ident);
-        steps.as_written(format!("add {name} to {}, for new writes", table.name), add, Some(undo), locks, Vec::new());
+        // Dropping a foreign key takes the strongest lock on both tables.
+        let back = locks.iter().map(|lock| TableLock::new(lock.table.clone(), LockMode::AccessExclusive)).collect();
+        let summary = format!("add {name} to {}, for new writes", table.name);
+        steps.as_written(summary, add, Some((undo, back)), locks, Vec::new());
         steps.validate(
             Phase::Migrate,
             table,

@@ -90,10 +90,16 @@ impl<'a> StepsBuilder<'a> {
         &mut self,
         summary: String,
         statement: Statement,
-        undo: Option<Sql>,
+        undo: Option<(Sql, Vec<TableLock>)>,
         locks: Vec<TableLock>,
         hazards: Vec<String>,
     ) {
+        // What the way back locks is declared with the step, and looked for before it is asked for.
+        let declare = |declared: &mut Vec<TableLock>, undo: &Option<(Sql, Vec<TableLock>)>| {
+            for lock in undo.iter().flat_map(|(_, locks)| locks) {
+                add_lock(declared, lock.clone());
+            }
+        };
         if let Some(Draft {
             phase: Phase::Expand,
             rank: Rank::Body,
@@ -115,16 +121,22 @@ impl<'a> StepsBuilder<'a> {
             if !last_summary.ends_with(" …") {
                 last_summary.push_str(" …");
             }
+            declare(last_locks, &undo);
             match (last_undo, undo) {
-                (Some(Action::Ddl(all)), Some(undo)) => all.statements.insert(0, undo.into()),
+                (Some(Action::Ddl(all)), Some((undo, locks))) => {
+                    all.statements.insert(0, undo.into());
+                    locks.into_iter().for_each(|lock| add_lock(&mut all.lock_first, lock));
+                }
                 (slot, _) => *slot = None,
             }
             return;
         }
         let ddl = Ddl { lock_first: locks.clone(), statements: vec![statement], as_written: true };
+        let mut declared = locks;
+        declare(&mut declared, &undo);
         let undo = undo
-            .map(|undo| Action::Ddl(Ddl { lock_first: Vec::new(), statements: vec![undo.into()], as_written: true }));
-        self.push(Phase::Expand, Rank::Body, summary, Action::Ddl(ddl), undo, locks, hazards);
+            .map(|(undo, lock_first)| Action::Ddl(Ddl { lock_first, statements: vec![undo.into()], as_written: true }));
+        self.push(Phase::Expand, Rank::Body, summary, Action::Ddl(ddl), undo, declared, hazards);
     }
 
     /// Statements of ours on one table, in a transaction of their own.
