@@ -120,6 +120,21 @@ impl Error {
         None
     }
 
+    /// Whether it is that a connection is gone. The server's last word (57P01 to 57P03, class 08) comes before the socket is seen to close.
+    pub fn is_connection_lost(&self) -> bool {
+        let mut cause: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = cause {
+            if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
+                let said = error.code().map(|code| code.code());
+                return error.is_closed()
+                    || said.is_some_and(|code| code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03"))
+                    || error.source().is_some_and(|source| source.is::<std::io::Error>());
+            }
+            cause = error.source();
+        }
+        false
+    }
+
     /// The message and all its causes, on one line.
     pub fn chain(&self) -> String {
         let mut text = self.message.clone();

@@ -261,7 +261,7 @@ impl Executor<'_> {
 
     /// Writes a failure down, if the server can still be reached, and says what stands and how to go on.
     async fn record_failure(&mut self, step: &Step, error: Error, undo: bool) -> Error {
-        if self.client.is_closed() || !self.lease.is_held() {
+        if self.client.is_closed() || !self.lease.is_held() || error.is_connection_lost() {
             return error;
         }
         let dead = self.store.fault.as_ref().is_some_and(crate::postgres::store::Fault::is_dead);

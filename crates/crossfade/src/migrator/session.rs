@@ -175,7 +175,8 @@ impl<'a> Session<'a> {
         let mut losses = 0;
         loop {
             let result = self.try_go_on(row, &mut request).await;
-            let lost = self.client.is_closed() || !self.lease.is_held();
+            let gone = self.client.is_closed() || !self.lease.is_held();
+            let lost = gone || result.as_ref().is_err_and(Error::is_connection_lost);
             match result {
                 Ok(state) => {
                     let mut row = self.row(&row.version).await?;
@@ -206,6 +207,8 @@ impl<'a> Session<'a> {
     }
 
     async fn reconnect(&mut self, losses: &mut u32) -> Result<()> {
+        // With a new epoch, so that a backend of ours that is still at work is ended before we go on.
+        self.lease.release().await;
         loop {
             self.stop.sleep(RECONNECT_EVERY).await;
             match begin(self.migrator, &self.store, true, self.observer, self.stop).await {

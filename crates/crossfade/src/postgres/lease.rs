@@ -52,6 +52,13 @@ impl Lease {
         Lease { client, epoch: 0 }
     }
 
+    /// Gives it up, as far as its connection is still there.
+    pub(crate) async fn release(&self) {
+        if let Err(error) = self.client.batch_execute("ROLLBACK").await {
+            tracing::debug!(%error, "the lease's connection is gone, and the lease with it");
+        }
+    }
+
     /// Takes the lease, or waits for it, or refuses with the name of the holder.
     pub(crate) async fn acquire(
         target: &Target,
