@@ -286,7 +286,7 @@ fn check_objects(catalog: &Catalog) {
         ("function", "twice", Some(Volatile)),
         ("sequence", "ticket", None),
         ("type", "mood", None),
-        ("type", "pair", None),
+        ("composite", "pair", None),
         ("type", "work_email", None),
     ] {
         assert!(objects.contains(&expected), "{expected:?} in {objects:?}");

@@ -1,6 +1,11 @@
 //! An immutable snapshot of the schema, with sizes and the server's version. The planner reads the world only here.
 
 mod lookup;
+mod names;
+
+pub use names::Label;
+pub use names::Names;
+pub use names::object_name;
 
 use serde::Deserialize;
 use serde::Serialize;
@@ -295,7 +300,7 @@ pub struct Dependent {
 /// A named object that is no table.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Object {
-    /// `type`, `sequence` or `function`.
+    /// `type`, `composite` (a composite type, whose name is taken for tables and indexes, too), `sequence` or `function`.
     pub kind: String,
     /// Schema and name.
     pub name: TableName,

@@ -10,11 +10,13 @@ use super::sync::Mode;
 use super::sync::Names;
 use super::sync::Shape;
 use super::sync::Until;
+use crate::catalog::Catalog;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
 use crate::finding::Finding;
 use crate::lock::LockMode;
 use crate::lock::TableLock;
+use crate::operation::Operation;
 use crate::sql;
 use crate::sql::Ident;
 use crate::sql::Literal;
@@ -73,6 +75,8 @@ struct Sync {
 /// Collects steps.
 pub struct StepsBuilder<'a> {
     cx: PlanContext<'a>,
+    /// The schema as the operations before the one in hand will leave it.
+    now: Catalog,
     drafts: Vec<Draft>,
     syncs: Vec<Sync>,
     preflight: Vec<Preflight>,
@@ -82,7 +86,26 @@ pub struct StepsBuilder<'a> {
 impl<'a> StepsBuilder<'a> {
     /// An empty plan.
     pub fn new(cx: PlanContext<'a>) -> StepsBuilder<'a> {
-        StepsBuilder { cx, drafts: Vec::new(), syncs: Vec::new(), preflight: Vec::new(), findings: Vec::new() }
+        StepsBuilder {
+            now: cx.catalog.clone(),
+            cx,
+            drafts: Vec::new(),
+            syncs: Vec::new(),
+            preflight: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Lowers the next operation of the file.
+    pub fn lower(&mut self, operation: &dyn Operation) {
+        let cx = self.cx;
+        operation.lower(&cx, self);
+        operation.project(&mut self.now);
+    }
+
+    /// The schema as the operations before the one in hand will leave it: where the server would choose its names.
+    pub fn now(&self) -> &Catalog {
+        &self.now
     }
 
     /// A statement of the user's, as it is written. Neighbours share one transaction.

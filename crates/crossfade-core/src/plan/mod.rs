@@ -95,7 +95,7 @@ pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     }
     let mut steps = StepsBuilder::new(cx);
     for operation in &operations {
-        operation.lower(&cx, &mut steps);
+        steps.lower(operation.as_ref());
     }
     let (steps, preflight, more) = steps.finish();
     findings.extend(more);

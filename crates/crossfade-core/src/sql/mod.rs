@@ -2,6 +2,7 @@
 
 mod error;
 mod expr;
+mod index_names;
 mod parse;
 mod rewrite;
 mod statement;
@@ -35,6 +36,7 @@ pub use text::ServerText;
 pub use text::Sql;
 pub use text::SqlPart;
 pub use text::TableName;
+pub use text::cut;
 pub use text::short_hash;
 
 use serde::Deserialize;

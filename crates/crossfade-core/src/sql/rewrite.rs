@@ -153,6 +153,16 @@ impl IndexDefinition {
         deparse(NodeEnum::IndexStmt(Box::new(self.statement.clone()))).map(|text| Sql::from_source(&text))
     }
 
+    /// The names that the server gives to its columns, of which its own name is made where none is written.
+    pub fn column_names(&self, server_major: u32) -> Vec<String> {
+        let params = self.statement.index_params.iter().chain(&self.statement.index_including_params);
+        let elements = params.filter_map(|param| match param.node.as_ref() {
+            Some(NodeEnum::IndexElem(element)) => Some(element.as_ref()),
+            _ => None,
+        });
+        super::index_names::column_names(elements, server_major)
+    }
+
     /// The columns that it is over, as far as they are named: keys, INCLUDE, expressions and predicate.
     pub fn columns(&self) -> Vec<String> {
         let mut columns = Vec::new();

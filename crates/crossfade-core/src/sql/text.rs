@@ -121,12 +121,17 @@ impl Ident {
             return Ident(whole);
         }
         let hash = short_hash(&whole);
-        let mut end = MAX_IDENT_BYTES - hash.len() - 1;
-        while !whole.is_char_boundary(end) {
-            end -= 1;
-        }
-        Ident(format!("{}_{hash}", &whole[..end]))
+        Ident(format!("{}_{hash}", cut(&whole, MAX_IDENT_BYTES - hash.len() - 1)))
     }
+}
+
+/// As much of a text as fits into so many bytes, in whole characters.
+pub fn cut(text: &str, bytes: usize) -> &str {
+    let mut end = bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// Eight hexadecimal digits of SHA-256.

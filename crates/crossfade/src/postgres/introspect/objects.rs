@@ -13,7 +13,7 @@ use super::volatility;
 /// of their own.
 const OBJECTS: &str = "
     SELECT o.kind, n.nspname::text AS schema, o.name, max(o.level) AS volatility
-      FROM (SELECT 'type' AS kind, t.typnamespace AS namespace, t.typname::text AS name, NULL::int4 AS level
+      FROM (SELECT CASE WHEN c.relkind = 'c' THEN 'composite' ELSE 'type' END AS kind, t.typnamespace AS namespace, t.typname::text AS name, NULL::int4 AS level
               FROM pg_type t
               LEFT JOIN pg_class c ON c.oid = t.typrelid
              WHERE (t.typtype <> 'c' AND t.typtype <> 'p' OR c.relkind = 'c')
