@@ -155,6 +155,8 @@ fn refused(statement: &ParsedStatement) -> Option<Finding> {
         ),
         StatementKind::AlterTable { .. }
         | StatementKind::RenameColumn { .. }
+        | StatementKind::Drop { .. }
+        | StatementKind::Move { .. }
         | StatementKind::CreateIndex(_)
         | StatementKind::DropIndex { .. }
         | StatementKind::Update(_)

@@ -295,6 +295,12 @@ pub struct Dependent {
     pub description: String,
     /// The column; none when it hangs on the whole table.
     pub column: Option<String>,
+    /// Whether it goes with the table without a word, as the table's own policies and statistics do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub goes_along: bool,
+    /// The view or materialized view that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<TableName>,
 }
 
 /// A named object that is no table.

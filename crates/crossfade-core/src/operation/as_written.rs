@@ -14,10 +14,12 @@ use crate::plan::StepsBuilder;
 use crate::sql;
 use crate::sql::AlterCommand;
 use crate::sql::Ident;
+use crate::sql::ObjectKind;
 use crate::sql::ObjectRef;
 use crate::sql::Sql;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
+use crate::sql::written;
 use crate::step::Claim;
 
 /// A statement that runs as written.
@@ -46,6 +48,11 @@ impl Operation for AsWritten {
                     ..Table::empty(place)
                 });
             }
+        }
+        if let StatementKind::Drop { objects, .. } = &self.statement.parsed.kind {
+            let found = objects.iter().filter_map(|object| catalog.resolve(&object.name));
+            let gone = found.flat_map(|table| catalog.tree(table)).map(|table| table.name.clone()).collect();
+            super::whole::remove(catalog, &gone);
         }
         let (name, changes): (&ObjectRef, Vec<Change<'_>>) = match &self.statement.parsed.kind {
             StatementKind::AlterTable { table, commands, .. } => (table, commands.iter().map(Change::Alter).collect()),
@@ -101,6 +108,7 @@ fn apply(table: &mut Table, change: &Change<'_>) {
                 table.columns[at].not_null = matches!(command, AlterCommand::SetNotNull { .. });
             }
         }
+        AlterCommand::DropConstraint { name, .. } => table.constraints.retain(|constraint| constraint.name != *name),
         AlterCommand::SetDefault { .. } | AlterCommand::AddConstraint(_) | AlterCommand::Other { .. } => {}
     }
 }
@@ -189,6 +197,7 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
                     | AlterCommand::AlterType { .. }
                     | AlterCommand::SetNotNull { .. }
                     | AlterCommand::SetDefault { .. }
+                    | AlterCommand::DropConstraint { .. }
                     | AlterCommand::DropNotNull { .. } => LockMode::AccessExclusive,
                 };
                 strongest = strongest.max(mode);
@@ -200,6 +209,14 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
             ("RENAME COLUMN".to_owned(), vec![(table.clone(), LockMode::AccessExclusive)])
         }
         StatementKind::CreateIndex(index) => ("CREATE INDEX".to_owned(), vec![(index.table.clone(), LockMode::Share)]),
+        StatementKind::Drop { kind, objects, .. } => {
+            let tables = objects.iter().filter(|_| *kind == ObjectKind::Table);
+            let touched = tables.map(|object| (object.name.clone(), LockMode::AccessExclusive)).collect();
+            (format!("DROP {}", kind.sql_name()), touched)
+        }
+        StatementKind::Move { kind, object, .. } => {
+            (format!("ALTER {}", kind.sql_name()), vec![(object.clone(), LockMode::AccessExclusive)])
+        }
         StatementKind::DropIndex { .. } => ("DROP INDEX".to_owned(), Vec::new()),
         StatementKind::Update(update) => ("UPDATE".to_owned(), vec![(update.table.clone(), LockMode::RowExclusive)]),
         StatementKind::CreateTable { references, parents, .. } => {
@@ -240,17 +257,12 @@ pub(super) fn undo(kind: &StatementKind) -> Option<Sql> {
         | StatementKind::AlterTable { .. }
         | StatementKind::CreateIndex(_)
         | StatementKind::RenameColumn { .. }
+        | StatementKind::Drop { .. }
+        | StatementKind::Move { .. }
         | StatementKind::DropIndex { .. }
         | StatementKind::Update(_)
         | StatementKind::Transaction(_)
         | StatementKind::NotInTransaction { .. }
         | StatementKind::CopyFromStdin => None,
-    }
-}
-
-fn written(name: &ObjectRef) -> Sql {
-    match &name.schema {
-        Some(schema) => sql!("{}", TableName::new(schema.as_str(), name.name.as_str())),
-        None => sql!("{}", Ident::new(name.name.as_str())),
     }
 }

@@ -9,11 +9,14 @@ mod alter_type;
 mod as_written;
 mod create_index;
 mod drop_index;
+mod drop_table;
+mod foreign_key;
 mod mend_not_null;
 mod rename_column;
 mod replace;
 mod set_not_null;
 mod understand;
+mod whole;
 
 pub(crate) use as_written::as_written;
 pub use understand::created_tables;

@@ -72,6 +72,9 @@ struct Sync {
     purge_says: Vec<String>,
 }
 
+/// Statements, and the locks that are taken before them.
+pub type Locked = (Vec<TableLock>, Vec<Sql>);
+
 /// Collects steps.
 pub struct StepsBuilder<'a> {
     cx: PlanContext<'a>,
@@ -223,6 +226,20 @@ impl<'a> StepsBuilder<'a> {
     /// A step that does nothing forward; going back, it does this at this place of the order.
     pub fn on_the_way_back(&mut self, phase: Phase, summary: String, undo: Action, locks: Vec<TableLock>) {
         self.push(phase, Rank::Late, summary, Action::Ddl(Ddl::default()), Some(undo), locks, Vec::new());
+    }
+
+    /// What comes last in its phase: statements of ours under these locks, and what takes them back. Whole objects go when nothing of
+    /// the migration works on them any more.
+    pub fn late(&mut self, phase: Phase, summary: String, there: Locked, back: Option<Locked>) {
+        let mut declared = there.0.clone();
+        for lock in back.iter().flat_map(|(locks, _)| locks) {
+            add_lock(&mut declared, lock.clone());
+        }
+        let make = |(lock_first, statements): Locked| {
+            let statements = statements.into_iter().map(Statement::from).collect();
+            Action::Ddl(Ddl { lock_first, statements, as_written: false })
+        };
+        self.push(phase, Rank::Late, summary, make(there), back.map(make), declared, Vec::new());
     }
 
     /// A query that the server must accept before the plan is recorded.

@@ -7,6 +7,7 @@ mod parse;
 mod rewrite;
 mod statement;
 mod text;
+mod whole;
 
 pub use error::SyntaxError;
 pub use expr::ColumnUse;
@@ -38,6 +39,10 @@ pub use text::SqlPart;
 pub use text::TableName;
 pub use text::cut;
 pub use text::short_hash;
+pub use whole::Destination;
+pub use whole::NamedObject;
+pub use whole::ObjectKind;
+pub use whole::written;
 
 use serde::Deserialize;
 use serde::Serialize;

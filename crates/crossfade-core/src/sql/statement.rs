@@ -11,6 +11,10 @@ use super::Expr;
 use super::IndexDefinition;
 use super::Sql;
 use super::rewrite::deparse_type;
+use super::whole;
+use super::whole::Destination;
+use super::whole::NamedObject;
+use super::whole::ObjectKind;
 use crate::lock::LockMode;
 
 /// A name as it is written: perhaps without a schema.
@@ -53,6 +57,28 @@ pub enum StatementKind {
         from: String,
         /// Its new name.
         to: String,
+        /// `IF EXISTS`.
+        if_exists: bool,
+    },
+    /// `DROP` of objects that can be retired.
+    Drop {
+        /// What they are, as they are written.
+        kind: ObjectKind,
+        /// The objects.
+        objects: Vec<NamedObject>,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`.
+        cascade: bool,
+    },
+    /// `RENAME TO` and `SET SCHEMA` of a table, a view or a materialized view.
+    Move {
+        /// What it is, as it is written.
+        kind: ObjectKind,
+        /// Which one.
+        object: ObjectRef,
+        /// Where it goes.
+        to: Destination,
         /// `IF EXISTS`.
         if_exists: bool,
     },
@@ -176,6 +202,15 @@ pub enum AlterCommand {
     },
     /// `ADD CONSTRAINT`.
     AddConstraint(ConstraintDefinition),
+    /// `DROP CONSTRAINT`.
+    DropConstraint {
+        /// Its name.
+        name: String,
+        /// `IF EXISTS`.
+        if_exists: bool,
+        /// `CASCADE`.
+        cascade: bool,
+    },
     /// Any other part.
     Other {
         /// What it is, as people read it.
@@ -279,12 +314,12 @@ pub struct SetItem {
     pub value: Expr,
 }
 
-fn object(relation: Option<&protobuf::RangeVar>) -> ObjectRef {
+pub(super) fn object(relation: Option<&protobuf::RangeVar>) -> ObjectRef {
     let relation = relation.cloned().unwrap_or_default();
     ObjectRef { schema: (!relation.schemaname.is_empty()).then_some(relation.schemaname), name: relation.relname }
 }
 
-fn strings(nodes: &[protobuf::Node]) -> Vec<String> {
+pub(super) fn strings(nodes: &[protobuf::Node]) -> Vec<String> {
     nodes
         .iter()
         .filter_map(|node| match node.node.as_ref() {
@@ -294,7 +329,7 @@ fn strings(nodes: &[protobuf::Node]) -> Vec<String> {
         .collect()
 }
 
-fn object_of_names(names: &[String]) -> Option<ObjectRef> {
+pub(super) fn object_of_names(names: &[String]) -> Option<ObjectRef> {
     let (name, rest) = names.split_last()?;
     Some(ObjectRef { schema: rest.last().cloned(), name: name.clone() })
 }
@@ -312,13 +347,17 @@ fn dropped_object(node: &protobuf::Node) -> Option<ObjectRef> {
 pub(super) fn classify(node: &NodeEnum) -> StatementKind {
     match node {
         NodeEnum::AlterTableStmt(alter) if alter.objtype() == ObjectType::ObjectTable => alter_table(alter),
-        NodeEnum::RenameStmt(rename) => rename_statement(rename),
+        NodeEnum::RenameStmt(rename) => whole::rename_statement(rename).unwrap_or_else(|| rename_statement(rename)),
         NodeEnum::IndexStmt(index) => create_index(index),
         NodeEnum::DropStmt(drop) if drop.remove_type() == ObjectType::ObjectIndex => StatementKind::DropIndex {
             names: drop.objects.iter().filter_map(dropped_object).collect(),
             if_exists: drop.missing_ok,
             cascade: drop.behavior() == protobuf::DropBehavior::DropCascade,
         },
+        NodeEnum::DropStmt(drop) => whole::drop_statement(drop).unwrap_or_else(|| other_statement(node)),
+        NodeEnum::AlterObjectSchemaStmt(alter) => {
+            whole::schema_statement(alter).unwrap_or_else(|| other_statement(node))
+        }
         NodeEnum::UpdateStmt(update) => StatementKind::Update(update_statement(update)),
         NodeEnum::CreateStmt(create) => create_table(create),
         NodeEnum::TransactionStmt(transaction) => StatementKind::Transaction(match transaction.kind() {
@@ -376,11 +415,6 @@ fn rename_statement(rename: &protobuf::RenameStmt) -> StatementKind {
             to: rename.newname.clone(),
             if_exists: rename.missing_ok,
         },
-        ObjectType::ObjectTable => other(
-            "RENAME TABLE",
-            vec![(table, LockMode::AccessExclusive)],
-            Some("running code names the table as it was"),
-        ),
         ObjectType::ObjectTabconstraint => other("RENAME CONSTRAINT", vec![(table, LockMode::AccessExclusive)], None),
         ObjectType::ObjectIndex => other("RENAME INDEX", vec![], None),
         _ => other("RENAME", vec![], Some("running code may use the old name")),
@@ -458,7 +492,11 @@ fn alter_command(command: &protobuf::AlterTableCmd) -> AlterCommand {
         (T::AtAddConstraint, Some(NodeEnum::Constraint(constraint))) => {
             AlterCommand::AddConstraint(constraint_definition(constraint))
         }
-        (T::AtDropConstraint, _) => plain("DROP CONSTRAINT", LockMode::AccessExclusive),
+        (T::AtDropConstraint, _) => AlterCommand::DropConstraint {
+            name: column,
+            if_exists: command.missing_ok,
+            cascade: command.behavior() == protobuf::DropBehavior::DropCascade,
+        },
         (T::AtValidateConstraint, _) => plain("VALIDATE CONSTRAINT", LockMode::ShareUpdateExclusive),
         (T::AtSetStatistics, _) => plain("SET STATISTICS", LockMode::ShareUpdateExclusive),
         (T::AtSetOptions | T::AtResetOptions, _) => plain("SET (attribute options)", LockMode::ShareUpdateExclusive),
@@ -689,34 +727,23 @@ fn other_statement(node: &NodeEnum) -> StatementKind {
             });
             make("TRUNCATE", tables.collect(), Some("it removes every row at once"), None, false)
         }
-        NodeEnum::DropStmt(drop) => {
-            let names: Vec<ObjectRef> = drop.objects.iter().filter_map(dropped_object).collect();
-            let touches = |mode: LockMode| names.iter().cloned().map(|name| (name, mode)).collect();
-            match drop.remove_type() {
-                ObjectType::ObjectTable => {
-                    let why = "running code that uses the table fails, and its rows are gone";
-                    make("DROP TABLE", touches(LockMode::AccessExclusive), Some(why), None, false)
-                }
-                ObjectType::ObjectView | ObjectType::ObjectMatview => {
-                    make("DROP VIEW", touches(LockMode::AccessExclusive), Some("running code may read it"), None, false)
-                }
-                ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule => {
-                    let table = drop.objects.iter().filter_map(|node| match node.node.as_ref() {
-                        Some(NodeEnum::List(list)) => {
-                            let names = strings(&list.items);
-                            object_of_names(names.get(..names.len().saturating_sub(1)).unwrap_or_default())
-                        }
-                        _ => None,
-                    });
-                    let touches = table.map(|table| (table, LockMode::AccessExclusive)).collect();
-                    make("DROP TRIGGER", touches, None, None, false)
-                }
-                ObjectType::ObjectSchema => {
-                    make("DROP SCHEMA", vec![], Some("running code may use what is in it"), None, false)
-                }
-                _ => make("DROP", vec![], Some("running code may use it"), None, false),
+        NodeEnum::DropStmt(drop) => match drop.remove_type() {
+            ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule => {
+                let table = drop.objects.iter().filter_map(|node| match node.node.as_ref() {
+                    Some(NodeEnum::List(list)) => {
+                        let names = strings(&list.items);
+                        object_of_names(names.get(..names.len().saturating_sub(1)).unwrap_or_default())
+                    }
+                    _ => None,
+                });
+                let touches = table.map(|table| (table, LockMode::AccessExclusive)).collect();
+                make("DROP TRIGGER", touches, None, None, false)
             }
-        }
+            ObjectType::ObjectSchema => {
+                make("DROP SCHEMA", vec![], Some("running code may use what is in it"), None, false)
+            }
+            _ => make("DROP", vec![], Some("running code may use it"), None, false),
+        },
         NodeEnum::CreateTrigStmt(trigger) => make(
             "CREATE TRIGGER",
             vec![(object(trigger.relation.as_ref()), LockMode::ShareRowExclusive)],

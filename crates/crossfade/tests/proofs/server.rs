@@ -114,6 +114,9 @@ const EMPTY: &str = "
         FOR name IN SELECT evtname FROM pg_event_trigger LOOP
             EXECUTE format('DROP EVENT TRIGGER %I', name);
         END LOOP;
+        FOR name IN SELECT pubname FROM pg_publication LOOP
+            EXECUTE format('DROP PUBLICATION %I', name);
+        END LOOP;
         FOR name IN SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' LOOP
             EXECUTE format('DROP SCHEMA %I CASCADE', name);
         END LOOP;

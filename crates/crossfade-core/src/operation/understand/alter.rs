@@ -82,7 +82,9 @@ impl Reader<'_> {
                     && harmless
                     && table.column(&column.name).is_none()
             }
-            AlterCommand::SetDefault { .. } | AlterCommand::DropNotNull { .. } => true,
+            AlterCommand::SetDefault { .. }
+            | AlterCommand::DropNotNull { .. }
+            | AlterCommand::DropConstraint { .. } => true,
             AlterCommand::SetNotNull { column } => {
                 !self.is_pending(&table.name, column)
                     && table.column(column).is_some_and(|found| found.not_null || proven_not_null(table, &found.name))
@@ -260,6 +262,7 @@ impl Reader<'_> {
             }
             AlterCommand::SetDefault { .. }
             | AlterCommand::DropNotNull { .. }
+            | AlterCommand::DropConstraint { .. }
             | AlterCommand::Other { breaks: None, .. } => {
                 self.findings.push(
                     Finding::error(

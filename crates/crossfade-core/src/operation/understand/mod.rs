@@ -4,6 +4,7 @@ mod alter;
 mod collisions;
 mod settle;
 mod update;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -58,6 +59,8 @@ struct Reader<'a> {
     mends: BTreeMap<(TableName, String), (usize, Expr)>,
     /// What phased operations work on: table and column names, and the statement.
     touched: Vec<(usize, TableName, String)>,
+    /// Relations that go as a whole, or get another name, and the statement.
+    gone: Vec<(usize, TableName)>,
 }
 
 /// The tables that a file makes and that are not there yet.
@@ -80,6 +83,7 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
         dropped: BTreeMap::new(),
         mends: BTreeMap::new(),
         touched: Vec::new(),
+        gone: Vec::new(),
     };
     reader.find_mends();
     for (position, statement) in cx.migration.statements.iter().enumerate() {
@@ -88,6 +92,7 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
     reader.settle();
     reader.look_for_collisions();
     reader.look_for_interference();
+    reader.look_for_namesakes();
     reader.operations.sort_by_key(|(position, _)| *position);
     let phased = reader.operations.iter().any(|(_, operation)| !is_as_written(operation.as_ref()));
     if phased {
@@ -139,9 +144,16 @@ impl Reader<'_> {
                         .collect::<Vec<_>>()
                 })
             })
-            .flatten()
-            .collect();
+            .flatten();
+        let claims = claims.chain(self.claim_on_a_new_name(statement)).collect();
         self.operations.push((position, Box::new(AsWritten { statement: statement.clone(), claims })));
+    }
+
+    /// A name that somebody in flight drops, renames or has taken is not free yet.
+    fn claim_on_a_new_name(&self, statement: &Statement) -> Option<Claim> {
+        let StatementKind::CreateTable { name, .. } = &statement.parsed.kind else { return None };
+        let claim = Claim { table: self.catalog().place(name), column: None };
+        self.cx.in_flight.iter().any(|other| other.claims.contains(&claim)).then_some(claim)
     }
 
     fn read(&mut self, position: usize, statement: &Statement) {
@@ -199,6 +211,17 @@ impl Reader<'_> {
             }
             StatementKind::DropIndex { names, if_exists, cascade } => {
                 self.read_drop_index(position, statement, names, *if_exists, *cascade)
+            }
+            StatementKind::Drop { .. } => self.read_drop(position, statement),
+            StatementKind::Move { kind, object, .. } => {
+                self.no_values(statement);
+                if self.in_use(object).is_none() {
+                    return self.write_as_is(position, statement);
+                }
+                let why = format!("{} is not done in phases: running code names it as it was", kind.sql_name());
+                self.findings.push(
+                    Finding::error("breaks-running-code", span, why).help("when no running code uses it any more, say so: put `-- crossfade: direct REASON` on the line before"),
+                );
             }
             StatementKind::Update(update) => self.read_update(position, statement, update),
             StatementKind::CreateTable { name, if_not_exists, .. } => {
@@ -265,6 +288,7 @@ impl Reader<'_> {
                     || (what.starts_with("CREATE") || what.starts_with("RENAME") || what.starts_with("Rename"))
                         && statement.parsed.words.contains(&table.name)
             }
+            StatementKind::Move { .. } => statement.parsed.words.contains(&table.name),
             _ => false,
         })
     }
