@@ -110,12 +110,20 @@ pub struct TableLock {
     pub table: TableName,
     /// The mode.
     pub mode: LockMode,
+    /// Whether the partitions below it are left alone: a lock reaches them by itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only: bool,
 }
 
 impl TableLock {
     /// A lock on a table.
     pub fn new(table: TableName, mode: LockMode) -> TableLock {
-        TableLock { table, mode }
+        TableLock { table, mode, only: false }
+    }
+
+    /// A lock on a partitioned table that does not reach its partitions.
+    pub fn only(table: TableName, mode: LockMode) -> TableLock {
+        TableLock { table, mode, only: true }
     }
 }
 

@@ -83,6 +83,8 @@ impl Table {
             access_method: None,
             fill_factor: None,
             partition_of: None,
+            partition_bound: None,
+            partition_by: None,
             inheritance_children: Vec::new(),
             partition_key: Vec::new(),
             columns: Vec::new(),

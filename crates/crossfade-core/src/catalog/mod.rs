@@ -2,6 +2,7 @@
 
 mod lookup;
 mod names;
+mod partitions;
 
 pub use names::Label;
 pub use names::Names;
@@ -76,6 +77,12 @@ pub struct Table {
     /// For a partition: its parent.
     #[serde(default)]
     pub partition_of: Option<TableName>,
+    /// For a partition: its bound, as `pg_get_expr` writes it (`FOR VALUES …`, `DEFAULT`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_bound: Option<ServerText>,
+    /// For a partitioned table: `RANGE (…)`, `LIST (…)` or `HASH (…)`, as `pg_get_partkeydef` writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition_by: Option<ServerText>,
     /// Inheritance children that are no partitions.
     #[serde(default)]
     pub inheritance_children: Vec<TableName>,
@@ -254,6 +261,9 @@ pub struct Index {
     /// The constraint that owns it.
     #[serde(default)]
     pub constraint: Option<String>,
+    /// For an index of a partition: the index of the parent that it is attached to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached_to: Option<TableName>,
     /// Whether it is the table's REPLICA IDENTITY.
     #[serde(default)]
     pub replica_identity: bool,

@@ -82,6 +82,11 @@ impl Names {
         self.constraints.extend(table.constraints.iter().map(|constraint| beside(&constraint.name)));
     }
 
+    /// A name that something else gets.
+    pub fn take_relation(&mut self, name: &TableName) {
+        self.relations.insert(name.clone());
+    }
+
     /// The name that the server gives to a new index or constraint of a table.
     ///
     /// `columns` are the columns that the name is made of: for an index and what an index is behind,

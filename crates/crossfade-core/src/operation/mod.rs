@@ -11,6 +11,7 @@ mod create_index;
 mod drop_index;
 mod drop_table;
 mod foreign_key;
+mod index_tree;
 mod mend_not_null;
 mod rename_column;
 mod replace;

@@ -190,6 +190,39 @@ impl<'a> StepsBuilder<'a> {
         self.push(phase, Rank::Body, summary, make(mode, statements), undo, all, Vec::new());
     }
 
+    /// Statements of ours in a transaction of their own, with the locks that they take and no others; and what takes them back, with its locks.
+    pub fn locked(
+        &mut self,
+        phase: Phase,
+        summary: String,
+        locks: Vec<TableLock>,
+        statements: Vec<Sql>,
+        undo: Option<(Vec<TableLock>, Vec<Sql>)>,
+    ) {
+        let make = |lock_first: Vec<TableLock>, statements: Vec<Sql>| {
+            let statements = statements.into_iter().map(Statement::from).collect();
+            Action::Ddl(Ddl { lock_first, statements, as_written: false })
+        };
+        let mut declared = Vec::new();
+        for lock in locks.iter().chain(undo.iter().flat_map(|(locks, _)| locks)) {
+            add_lock(&mut declared, TableLock::new(lock.table.clone(), lock.mode));
+        }
+        let undo = undo.map(|(locks, statements)| make(locks, statements));
+        self.push(phase, Rank::Body, summary, make(locks, statements), undo, declared, Vec::new());
+    }
+
+    /// A step that does nothing forward, and this on the way back, in front of what the steps before it undo.
+    pub fn undo_only(&mut self, phase: Phase, summary: String, undo: Action, locks: Vec<TableLock>) {
+        let locks = locks.into_iter().map(|lock| TableLock::new(lock.table, lock.mode)).collect();
+        self.push(phase, Rank::Body, summary, Action::Ddl(Ddl::default()), Some(undo), locks, Vec::new());
+    }
+
+    /// An assertion at this place.
+    pub fn assert(&mut self, phase: Phase, assert: crate::step::Assert) {
+        let summary = format!("check that {}", assert.message);
+        self.push(phase, Rank::Body, summary, Action::Assert(assert), None, Vec::new(), Vec::new());
+    }
+
     /// A statement that can't run in a transaction.
     pub fn concurrently(
         &mut self,

@@ -97,6 +97,10 @@ impl IndexDefinition {
         IndexDefinition { statement: statement.clone() }
     }
 
+    pub(super) fn statement(&self) -> &protobuf::IndexStmt {
+        &self.statement
+    }
+
     /// The same index under another name.
     #[must_use]
     pub fn named(mut self, name: &Ident) -> IndexDefinition {
@@ -112,6 +116,25 @@ impl IndexDefinition {
             relation.relname = table.name.as_str().to_owned();
         }
         self
+    }
+
+    /// The same index on a partitioned table without its partitions (`ON ONLY`), or with them.
+    #[must_use]
+    pub fn only(mut self, only: bool) -> IndexDefinition {
+        if let Some(relation) = &mut self.statement.relation {
+            relation.inh = !only;
+        }
+        self
+    }
+
+    /// Whether it is `ON ONLY` a partitioned table.
+    pub fn is_only(&self) -> bool {
+        self.statement.relation.as_ref().is_some_and(|relation| !relation.inh)
+    }
+
+    /// Whether it is UNIQUE.
+    pub fn is_unique(&self) -> bool {
+        self.statement.unique
     }
 
     /// The same index, not unique.

@@ -184,11 +184,12 @@ impl Executor<'_> {
             client.batch_execute(start.as_str()).await.doing("begin")?;
             for lock in locks {
                 // The mode's name is one of eight fixed texts.
-                let lock_table = sql!(
-                    "LOCK TABLE {} IN {} MODE",
-                    lock.table,
-                    crossfade_core::sql::ServerText::from_server(lock.mode.sql_name())
-                );
+                let mode = crossfade_core::sql::ServerText::from_server(lock.mode.sql_name());
+                let lock_table = if lock.only {
+                    sql!("LOCK TABLE ONLY {} IN {} MODE", lock.table, mode)
+                } else {
+                    sql!("LOCK TABLE {} IN {} MODE", lock.table, mode)
+                };
                 client.batch_execute(lock_table.as_str()).await.doing(&format!("lock {}", lock.table))?;
             }
             for statement in statements {

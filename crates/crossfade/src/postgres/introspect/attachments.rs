@@ -30,10 +30,14 @@ const INDEXES: &str = "
            (SELECT k.conname::text FROM pg_constraint k
              WHERE k.conindid = i.indexrelid AND k.conrelid = i.indrelid AND k.contype IN ('p', 'u', 'x')
              ORDER BY k.oid LIMIT 1) AS constraint_name,
-           obj_description(i.indexrelid, 'pg_class') AS comment
+           obj_description(i.indexrelid, 'pg_class') AS comment,
+           pn.nspname::text AS parent_schema, p.relname::text AS parent_name
       FROM unnest($1) AS t(oid)
       JOIN pg_index i ON i.indrelid = t.oid
       JOIN pg_class c ON c.oid = i.indexrelid
+      LEFT JOIN pg_inherits h ON h.inhrelid = i.indexrelid
+      LEFT JOIN pg_class p ON p.oid = h.inhparent
+      LEFT JOIN pg_namespace pn ON pn.oid = p.relnamespace
      ORDER BY c.relname";
 
 /// A zero in `conkey` is the whole row for a CHECK, and an expression for an EXCLUDE.
@@ -105,6 +109,7 @@ pub(super) async fn indexes(client: &Client, found: &mut Found) -> Result<(), to
             expression_or_predicate: row.try_get("expression_or_predicate")?,
             valid: row.try_get("indisvalid")?,
             constraint: row.try_get("constraint_name")?,
+            attached_to: name(&row, "parent_schema", "parent_name")?,
             replica_identity: row.try_get("indisreplident")?,
             clustered: row.try_get("indisclustered")?,
             comment: row.try_get("comment")?,

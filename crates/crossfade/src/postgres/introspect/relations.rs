@@ -20,6 +20,7 @@ use super::Found;
 use super::count_u64;
 use super::name;
 use super::query;
+use super::server_text;
 
 /// Up to this many blocks a table is looked into.
 const SMALL_BLOCKS: u64 = 64;
@@ -36,6 +37,8 @@ const RELATIONS: &str = "
            am.amname::text AS access_method,
            (SELECT o.option_value::int4 FROM pg_options_to_table(c.reloptions) o
              WHERE o.option_name = 'fillfactor') AS fill_factor,
+           CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS partition_bound,
+           CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_by,
            p.oid AS parent, pn.nspname::text AS parent_schema, p.relname::text AS parent_name,
            CASE WHEN c.relkind = 'p' THEN ARRAY(
                SELECT a.attname::text
@@ -107,6 +110,8 @@ pub(super) async fn read(client: &Client, own_schema: &str, block_size: u32) -> 
             access_method: row.try_get("access_method")?,
             fill_factor: fill_factor.and_then(|percent| u32::try_from(percent).ok()),
             partition_of: name(&row, "parent_schema", "parent_name")?,
+            partition_bound: server_text(&row, "partition_bound")?,
+            partition_by: server_text(&row, "partition_by")?,
             inheritance_children: Vec::new(),
             partition_key: row.try_get("partition_key")?,
             columns: Vec::new(),
