@@ -237,7 +237,7 @@ fn yes() -> bool {
 }
 
 /// An index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// Its name; its schema is the table's.
     pub name: String,
@@ -323,4 +323,7 @@ pub struct Object {
     /// For a function: its volatility.
     #[serde(default)]
     pub volatility: Option<Volatility>,
+    /// For a domain: whether it has constraints, its own or those of a domain below it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub constrained: bool,
 }

@@ -29,6 +29,8 @@ pub enum Label {
     ForeignKey,
     /// NOT NULL, PostgreSQL 18 and up.
     NotNull,
+    /// The sequence of a `serial` or an identity column.
+    Sequence,
 }
 
 impl Label {
@@ -41,13 +43,14 @@ impl Label {
             Label::Check => "check",
             Label::ForeignKey => "fkey",
             Label::NotNull => "not_null",
+            Label::Sequence => "seq",
         }
     }
 
     /// What it must differ from: (relations, constraints) of the schema.
     fn differs_from(self) -> (bool, bool) {
         match self {
-            Label::Index => (true, false),
+            Label::Index | Label::Sequence => (true, false),
             Label::Unique | Label::PrimaryKey | Label::Exclude => (true, true),
             Label::Check | Label::ForeignKey | Label::NotNull => (false, true),
         }
@@ -95,9 +98,13 @@ impl Names {
     pub fn choose(&mut self, table: &TableName, columns: &[String], label: Label) -> Ident {
         let addition = match label {
             Label::PrimaryKey => None,
-            Label::Index | Label::Unique | Label::Exclude | Label::Check | Label::ForeignKey | Label::NotNull => {
-                addition(columns)
-            }
+            Label::Index
+            | Label::Unique
+            | Label::Exclude
+            | Label::Check
+            | Label::ForeignKey
+            | Label::NotNull
+            | Label::Sequence => addition(columns),
         };
         let (relations, constraints) = label.differs_from();
         let mut ending = label.text().to_owned();
@@ -239,6 +246,7 @@ mod tests {
             kind: kind.to_owned(),
             name: TableName::new("public", name),
             volatility: None,
+            constrained: false,
         };
         let mut table = Table::empty(TableName::new("public", "u3"));
         table.constraints = ["u3_pkey", "u3_a_idx", "u3_b_not_null"].map(check).to_vec();

@@ -7,6 +7,7 @@ use crate::step::Action;
 use crate::step::Hold;
 use crate::step::Phase;
 use crate::step::Plan;
+use crate::step::Step;
 use crate::step::StepId;
 
 /// What the executor does next.
@@ -63,12 +64,11 @@ fn forward(plan: &Plan, progress: &Progress) -> Decision {
 }
 
 fn backward(plan: &Plan, progress: &Progress) -> Decision {
-    let gone = plan.steps.iter().zip(&progress.steps).find(|(step, status)| {
-        **status == StepStatus::Succeeded
-            && step.undo.is_none()
-            && step.phase >= Phase::Contract
-            && changes_the_schema(&step.action)
-    });
+    let gone = plan
+        .steps
+        .iter()
+        .zip(&progress.steps)
+        .find(|(step, status)| **status == StepStatus::Succeeded && step.undo.is_none() && is_for_good(step));
     if let Some((step, _)) = gone {
         return Decision::Stuck(step.id);
     }
@@ -88,10 +88,12 @@ fn backward(plan: &Plan, progress: &Progress) -> Decision {
     Decision::RolledBack
 }
 
-fn changes_the_schema(action: &Action) -> bool {
-    match action {
-        Action::Ddl(ddl) => !ddl.statements.is_empty(),
-        Action::Concurrently(_) => true,
+/// Whether a step without an undo leaves something behind: what the user's own statements did, and what contract did to the schema.
+fn is_for_good(step: &Step) -> bool {
+    let contracted = step.phase >= Phase::Contract;
+    match &step.action {
+        Action::Ddl(ddl) => !ddl.statements.is_empty() && (contracted || ddl.as_written),
+        Action::Concurrently(_) => contracted,
         Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) | Action::Hold { .. } => {
             false
         }

@@ -20,10 +20,12 @@ use crate::sql;
 use crate::sql::ColumnDefinition;
 use crate::sql::Expr;
 use crate::sql::Ident;
+use crate::sql::Literal;
 use crate::sql::ServerText;
 use crate::sql::Span;
 use crate::sql::Sql;
 use crate::sql::SqlPart;
+use crate::sql::TableName;
 use crate::step::Claim;
 use crate::step::Phase;
 use crate::step::Preflight;
@@ -40,13 +42,8 @@ pub(super) struct AddColumn {
     pub from_default: bool,
     /// `SET DEFAULT` that stands later in the file.
     pub later_default: Option<Expr>,
-}
-
-/// How a column of this definition is added while no value is known: its type, without default and NOT NULL.
-pub(super) fn bare(column: &ColumnDefinition) -> Sql {
-    let collation =
-        column.collation.as_ref().map(|collation| sql!(" COLLATE {}", collation)).unwrap_or_else(|| sql!(""));
-    sql!("{} {}{}", Ident::new(column.name.as_str()), column.type_name, collation)
+    /// The sequence that its numbers come from, where it counts.
+    pub sequence: Option<TableName>,
 }
 
 /// A type's modifier as the catalog keeps it (`atttypmod`). Source: the typmod functions of each type.
@@ -71,15 +68,9 @@ pub(super) fn projected(column: &ColumnDefinition) -> Column {
     Column {
         name: column.name.clone(),
         type_name: ServerText::from_server(type_name),
-        base_type: match column.base_type.as_str() {
-            "serial" | "serial4" => "int4".to_owned(),
-            "bigserial" | "serial8" => "int8".to_owned(),
-            "smallserial" | "serial2" => "int2".to_owned(),
-            _ => column.base_type.clone(),
-        },
+        base_type: column.base_type.clone(),
         type_modifier: type_modifier(&column.base_type, &column.modifiers),
-        not_null: column.not_null
-            || column.extras.iter().any(|extra| matches!(*extra, "serial" | "PRIMARY KEY" | "IDENTITY")),
+        not_null: column.not_null,
         default: column.default.as_ref().map(|default| crate::catalog::ColumnDefault {
             expression: ServerText::from_server(default.as_written()),
             volatility: crate::catalog::Volatility::Immutable,
@@ -94,10 +85,13 @@ impl Operation for AddColumn {
     }
 
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
+        self.lower_sequence(steps);
         let name = Ident::new(self.column.name.as_str());
         let until = if self.from_default { Until::Verified } else { Until::Contract };
-        steps.add_column(&self.table.name, bare(&self.column));
-        steps.preflight(preflight_up(&self.table, &self.up, &self.column.type_name, self.span));
+        steps.add_column(&self.table.name, self.column.bare.clone());
+        if self.sequence.is_none() {
+            steps.preflight(preflight_up(&self.table, &self.up, &self.column.type_name, self.span));
+        }
         steps.sync(
             &self.table.name,
             Group {
@@ -111,6 +105,7 @@ impl Operation for AddColumn {
                 until,
                 mend: None,
                 loud: !self.from_default,
+                counts: self.sequence.is_some(),
             },
         );
         let default = self.later_default.as_ref().or(self.column.default.as_ref());
@@ -122,10 +117,12 @@ impl Operation for AddColumn {
             if self.column.not_null {
                 end.extend(prove_not_null(cx, &self.table, &self.column.name, steps));
             }
+            let back = self.numbers(&mut end);
             if !end.is_empty() {
                 let says = format!("set the default and the constraints of {name} on {}", self.table.name);
-                steps.ddl(Phase::Migrate, &self.table, LockMode::AccessExclusive, says, end, Vec::new());
+                steps.ddl(Phase::Migrate, &self.table, LockMode::AccessExclusive, says, end, back);
             }
+            self.lower_end_of_sequence(steps);
             return;
         }
         let mut end = Vec::from_iter(set_default);
@@ -148,6 +145,59 @@ impl Operation for AddColumn {
 
     fn claims(&self) -> Vec<Claim> {
         vec![claim(&self.table, &self.column.name)]
+    }
+}
+
+impl AddColumn {
+    fn identity(&self) -> Option<&'static str> {
+        self.column.numbers.as_ref().and_then(|numbers| numbers.identity)
+    }
+
+    /// The sequence comes first: the backfill and the sync take the column's values from it.
+    fn lower_sequence(&self, steps: &mut StepsBuilder<'_>) {
+        let (Some(sequence), Some(numbers)) = (&self.sequence, &self.column.numbers) else { return };
+        let options = numbers.options.clone().unwrap_or_default();
+        steps.apart(
+            Phase::Expand,
+            format!("make the sequence {sequence}"),
+            vec![sql!("CREATE SEQUENCE {} AS {} {}", sequence, self.column.type_name, options)],
+            vec![sql!("DROP SEQUENCE IF EXISTS {}", sequence)],
+        );
+    }
+
+    /// What makes the column count by itself, and what takes that back: the sequence is the column's from here on, or gives its numbers to
+    /// the one of the identity.
+    fn numbers(&self, end: &mut Vec<Sql>) -> Vec<Sql> {
+        let (Some(sequence), Some(numbers)) = (&self.sequence, &self.column.numbers) else { return Vec::new() };
+        let (table, name) = (&self.table.name, Ident::new(self.column.name.as_str()));
+        let Some(identity) = self.identity() else {
+            end.push(sql!("ALTER SEQUENCE {} OWNED BY {}.{}", sequence, table, name));
+            return vec![sql!("ALTER SEQUENCE {} OWNED BY NONE", sequence)];
+        };
+        let options = numbers.options.clone().filter(|options| !options.is_empty());
+        let options = options.map_or_else(|| sql!(""), |options| sql!(" ({})", options));
+        end.push(sql!(
+            "ALTER TABLE {} ALTER COLUMN {} ADD GENERATED {} AS IDENTITY{}",
+            table,
+            name,
+            ServerText::from_server(identity),
+            options
+        ));
+        end.push(sql!(
+            "SELECT pg_catalog.setval(pg_catalog.pg_get_serial_sequence({}, {})::pg_catalog.regclass, last_value, is_called) FROM {}",
+            Literal(sql!("{}", table).to_string()),
+            Literal(self.column.name.clone()),
+            sequence
+        ));
+        vec![sql!("ALTER TABLE {} ALTER COLUMN {} DROP IDENTITY IF EXISTS", table, name)]
+    }
+
+    /// An identity column has a sequence of its own; ours has done its work.
+    fn lower_end_of_sequence(&self, steps: &mut StepsBuilder<'_>) {
+        if let (Some(sequence), Some(_)) = (&self.sequence, self.identity()) {
+            let says = format!("drop the sequence {sequence}, which nothing uses any more");
+            steps.apart(Phase::Migrate, says, vec![sql!("DROP SEQUENCE {}", sequence)], Vec::new());
+        }
     }
 }
 

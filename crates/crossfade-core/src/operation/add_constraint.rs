@@ -1,6 +1,7 @@
 //! ADD CHECK and ADD FOREIGN KEY on an existing table: NOT VALID first, then VALIDATE under a weak lock.
 
 use super::Operation;
+use super::Role;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
@@ -38,7 +39,7 @@ impl Operation for AddConstraint {
                 Finding::error(
                     "constraint-without-name",
                     self.span,
-                    "a constraint that is validated in a step of its own needs a name",
+                    "the server's name for this constraint is not known beforehand",
                 )
                 .help("write ADD CONSTRAINT name …"),
             );
@@ -76,7 +77,11 @@ impl Operation for AddConstraint {
                     }
                 }
             }
-            ConstraintForm::Check | ConstraintForm::Unique | ConstraintForm::PrimaryKey | ConstraintForm::Other(_) => {
+            ConstraintForm::Check(_)
+            | ConstraintForm::Unique(_)
+            | ConstraintForm::PrimaryKey(_)
+            | ConstraintForm::Exclude
+            | ConstraintForm::NotNull => {
                 for relation in cx.catalog.tree(table) {
                     locks.push(TableLock::new(relation.name.clone(), LockMode::AccessExclusive));
                 }
@@ -89,7 +94,10 @@ impl Operation for AddConstraint {
         // Dropping a foreign key takes the strongest lock on both tables.
         let back = locks.iter().map(|lock| TableLock::new(lock.table.clone(), LockMode::AccessExclusive)).collect();
         let summary = format!("add {name} to {}, for new writes", table.name);
-        steps.as_written(summary, add, Some((undo, back)), locks, Vec::new());
+        // A column that this file adds may have no value yet; with one, the constraint can be proven.
+        let new = self.constraint.columns.iter().any(|column| table.column(column).is_none());
+        let phase = if new { Phase::Migrate } else { Phase::Expand };
+        steps.as_written(phase, summary, add, Some((undo, back)), locks, Vec::new());
         steps.validate(
             Phase::Migrate,
             table,
@@ -103,6 +111,10 @@ impl Operation for AddConstraint {
     }
 
     fn project(&self, _: &mut Catalog) {}
+
+    fn role(&self) -> Role {
+        Role::Index
+    }
 
     fn claims(&self) -> Vec<Claim> {
         Vec::new()

@@ -476,6 +476,7 @@ impl Operation for AlterType {
                 until: Until::Contract,
                 mend: None,
                 loud: false,
+                counts: false,
             },
         );
         self.lower_indexes(cx, steps);

@@ -21,6 +21,7 @@ use crate::sql::StatementKind;
 use crate::sql::TableName;
 use crate::sql::written;
 use crate::step::Claim;
+use crate::step::Phase;
 
 /// A statement that runs as written.
 #[derive(Clone, Debug)]
@@ -117,7 +118,7 @@ fn apply(table: &mut Table, change: &Change<'_>) {
 pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mut StepsBuilder<'_>) {
     let (what, touched) = touches(&statement.parsed.kind);
     let locks = table_locks(cx, touched);
-    let undo = statement.undo.clone().or_else(|| undo(&statement.parsed.kind));
+    let undo = statement.undo.clone().or_else(|| undo(cx.catalog, &statement.parsed.kind));
     let undo = undo.map(|undo| {
         let locks = undo_locks(cx, &statement.parsed.kind, &undo);
         (undo, locks)
@@ -133,6 +134,7 @@ pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mu
     };
     let at = Some(statement.parsed.span);
     steps.as_written(
+        Phase::Expand,
         summary,
         crate::step::Statement { sql: statement.parsed.text.clone(), at },
         undo,
@@ -186,10 +188,11 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
                             }
                             LockMode::ShareRowExclusive
                         }
-                        crate::sql::ConstraintForm::Check
-                        | crate::sql::ConstraintForm::Unique
-                        | crate::sql::ConstraintForm::PrimaryKey
-                        | crate::sql::ConstraintForm::Other(_) => LockMode::AccessExclusive,
+                        crate::sql::ConstraintForm::Check(_)
+                        | crate::sql::ConstraintForm::Unique(_)
+                        | crate::sql::ConstraintForm::PrimaryKey(_)
+                        | crate::sql::ConstraintForm::Exclude
+                        | crate::sql::ConstraintForm::NotNull => LockMode::AccessExclusive,
                     },
                     AlterCommand::Other { lock, .. } => *lock,
                     AlterCommand::AddColumn { .. }
@@ -231,21 +234,13 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
     }
 }
 
-/// What undoes a statement, where that follows from its text.
-pub(super) fn undo(kind: &StatementKind) -> Option<Sql> {
+/// What undoes a statement, where that follows from its text and the schema.
+fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
     match kind {
         StatementKind::CreateTable { name, if_not_exists: false, .. } => Some(sql!("DROP TABLE {}", written(name))),
         StatementKind::AlterTable { table, if_exists: false, commands, .. } => {
-            let drops: Option<Vec<Sql>> = commands
-                .iter()
-                .rev()
-                .map(|command| match command {
-                    AlterCommand::AddColumn { column, if_not_exists: false } => {
-                        Some(sql!("DROP COLUMN {}", Ident::new(column.name.as_str())))
-                    }
-                    _ => None,
-                })
-                .collect();
+            let drops: Option<Vec<Sql>> =
+                commands.iter().rev().map(|command| undo_command(catalog.resolve(table), command)).collect();
             Some(sql!("ALTER TABLE {} {}", written(table), Sql::join(drops?, ", ")))
         }
         StatementKind::CreateIndex(index) if !index.if_not_exists => {
@@ -264,5 +259,41 @@ pub(super) fn undo(kind: &StatementKind) -> Option<Sql> {
         | StatementKind::Transaction(_)
         | StatementKind::NotInTransaction { .. }
         | StatementKind::CopyFromStdin => None,
+    }
+}
+
+/// What undoes one part of an ALTER TABLE.
+fn undo_command(table: Option<&Table>, command: &AlterCommand) -> Option<Sql> {
+    let known = |column: &str| table.and_then(|table| table.column(column));
+    match command {
+        AlterCommand::AddColumn { column, if_not_exists: false } => {
+            Some(sql!("DROP COLUMN {}", Ident::new(column.name.as_str())))
+        }
+        AlterCommand::SetDefault { column, .. } => {
+            let name = Ident::new(column.as_str());
+            Some(match &known(column)?.default {
+                Some(default) => sql!("ALTER COLUMN {} SET DEFAULT {}", name, default.expression),
+                None => sql!("ALTER COLUMN {} DROP DEFAULT", name),
+            })
+        }
+        AlterCommand::DropNotNull { column } => {
+            let was = known(column)?.not_null;
+            let name = Ident::new(column.as_str());
+            Some(if was {
+                sql!("ALTER COLUMN {} SET NOT NULL", name)
+            } else {
+                sql!("ALTER COLUMN {} DROP NOT NULL", name)
+            })
+        }
+        AlterCommand::AddConstraint(constraint) => {
+            let name = Ident::new(constraint.name.as_deref()?);
+            Some(sql!("DROP CONSTRAINT {}", name))
+        }
+        AlterCommand::AddColumn { .. }
+        | AlterCommand::DropColumn { .. }
+        | AlterCommand::AlterType { .. }
+        | AlterCommand::SetNotNull { .. }
+        | AlterCommand::DropConstraint { .. }
+        | AlterCommand::Other { .. } => None,
     }
 }

@@ -51,6 +51,7 @@ impl Operation for MendNotNull {
                 until: Until::Contract,
                 mend: Some(self.up.clone()),
                 loud: true,
+                counts: false,
             },
         );
         let end = prove_not_null(cx, &self.table, &self.column, steps);

@@ -5,6 +5,7 @@
 
 mod add_column;
 mod add_constraint;
+mod add_key;
 mod alter_type;
 mod as_written;
 mod create_index;

@@ -78,6 +78,7 @@ impl Operation for RenameColumn {
                 until: Until::Contract,
                 mend: None,
                 loud: false,
+                counts: false,
             },
         );
         for leaf in cx.catalog.leaves(&self.table) {

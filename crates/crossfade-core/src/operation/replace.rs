@@ -2,7 +2,6 @@
 //! several, several merged into one.
 
 use super::Operation;
-use super::add_column::bare;
 use super::add_column::preflight_up;
 use super::add_column::projected;
 use super::add_column::prove_not_null;
@@ -182,7 +181,7 @@ impl Operation for Replace {
             })
             .collect();
         for added in &self.added {
-            steps.add_column(table, bare(&added.column));
+            steps.add_column(table, added.column.bare.clone());
             steps.preflight(preflight_up(&self.table, &added.up, &added.column.type_name, added.span));
         }
         let old: Vec<_> =
@@ -195,7 +194,15 @@ impl Operation for Replace {
         if !new.is_empty() || old.iter().any(|column| column.down.is_some()) {
             steps.sync(
                 table,
-                Group { shape: Shape::Replace, old: old.clone(), new, until: Until::Contract, mend: None, loud: true },
+                Group {
+                    shape: Shape::Replace,
+                    old: old.clone(),
+                    new,
+                    until: Until::Contract,
+                    mend: None,
+                    loud: true,
+                    counts: false,
+                },
             );
         }
         for added in &self.added {

@@ -84,6 +84,8 @@ pub struct StepsBuilder<'a> {
     syncs: Vec<Sync>,
     preflight: Vec<Preflight>,
     findings: Vec<Finding>,
+    /// Statements as written whose way back is not known, and their phase.
+    without_undo: Vec<(Phase, crate::sql::Span)>,
 }
 
 impl<'a> StepsBuilder<'a> {
@@ -96,6 +98,7 @@ impl<'a> StepsBuilder<'a> {
             syncs: Vec::new(),
             preflight: Vec::new(),
             findings: Vec::new(),
+            without_undo: Vec::new(),
         }
     }
 
@@ -111,15 +114,19 @@ impl<'a> StepsBuilder<'a> {
         &self.now
     }
 
-    /// A statement of the user's, as it is written. Neighbours share one transaction.
+    /// A statement of the user's, as it is written. Neighbours of one phase share one transaction.
     pub fn as_written(
         &mut self,
+        phase: Phase,
         summary: String,
         statement: Statement,
         undo: Option<(Sql, Vec<TableLock>)>,
         locks: Vec<TableLock>,
         hazards: Vec<String>,
     ) {
+        if let (None, Some(at)) = (&undo, statement.at) {
+            self.without_undo.push((phase, at));
+        }
         // What the way back locks is declared with the step, and looked for before it is asked for.
         let declare = |declared: &mut Vec<TableLock>, undo: &Option<(Sql, Vec<TableLock>)>| {
             for lock in undo.iter().flat_map(|(_, locks)| locks) {
@@ -127,7 +134,7 @@ impl<'a> StepsBuilder<'a> {
             }
         };
         if let Some(Draft {
-            phase: Phase::Expand,
+            phase: last_phase,
             rank: Rank::Body,
             action: Action::Ddl(ddl),
             undo: last_undo,
@@ -137,6 +144,7 @@ impl<'a> StepsBuilder<'a> {
             ..
         }) = self.drafts.last_mut()
             && ddl.as_written
+            && *last_phase == phase
         {
             ddl.statements.push(statement);
             for lock in locks {
@@ -162,7 +170,7 @@ impl<'a> StepsBuilder<'a> {
         declare(&mut declared, &undo);
         let undo = undo
             .map(|(undo, lock_first)| Action::Ddl(Ddl { lock_first, statements: vec![undo.into()], as_written: true }));
-        self.push(Phase::Expand, Rank::Body, summary, Action::Ddl(ddl), undo, declared, hazards);
+        self.push(phase, Rank::Body, summary, Action::Ddl(ddl), undo, declared, hazards);
     }
 
     /// Statements of ours on one table, in a transaction of their own.
@@ -254,6 +262,17 @@ impl<'a> StepsBuilder<'a> {
     pub fn assert_first(&mut self, assert: crate::step::Assert) {
         let summary = assert.message.clone();
         self.push(Phase::Expand, Rank::Early, summary, Action::Assert(assert), None, Vec::new(), Vec::new());
+    }
+
+    /// Statements of ours that lock no table: in front of all else in expand, else at the end of their phase.
+    pub fn apart(&mut self, phase: Phase, summary: String, statements: Vec<Sql>, undo: Vec<Sql>) {
+        let make = |statements: Vec<Sql>| {
+            let statements = statements.into_iter().map(Statement::from).collect();
+            Action::Ddl(Ddl { lock_first: Vec::new(), statements, as_written: false })
+        };
+        let undo = (!undo.is_empty()).then(|| make(undo));
+        let rank = if phase == Phase::Expand { Rank::Body } else { Rank::Late };
+        self.push(phase, rank, summary, make(statements), undo, Vec::new(), Vec::new());
     }
 
     /// A step that does nothing forward; going back, it does this at this place of the order.
@@ -362,6 +381,7 @@ impl<'a> StepsBuilder<'a> {
                 self.drafts.insert(purge, hold(Phase::Purge, Hold::Retention));
             }
         }
+        self.say_what_has_no_undo(contract.is_some());
         let steps = self
             .drafts
             .into_iter()
@@ -377,6 +397,42 @@ impl<'a> StepsBuilder<'a> {
             })
             .collect();
         (steps, self.preflight, self.findings)
+    }
+
+    /// A plan that waits can be rolled back, and each of its statements needs a way back for that. One that goes through in one run needs it
+    /// only where it is stopped half way; then it can still go on.
+    fn say_what_has_no_undo(&mut self, waits: bool) {
+        let help = "write it in front of the statement: `-- crossfade: undo SQL`";
+        for (phase, at) in std::mem::take(&mut self.without_undo) {
+            if waits && phase < Phase::Contract {
+                self.findings.push(
+                    Finding::error(
+                        "undo-needed",
+                        at,
+                        "this file runs in phases and can be rolled back, but what undoes this statement is not known",
+                    )
+                    .help(format!("{help}; or put the statement into a migration of its own")),
+                );
+            } else if waits {
+                self.findings.push(
+                    Finding::warning(
+                        "no-way-back",
+                        at,
+                        "what undoes this statement is not known: from contract on there is no way back",
+                    )
+                    .help(help),
+                );
+            } else if self.drafts.len() > 1 {
+                self.findings.push(
+                    Finding::warning(
+                        "no-way-back",
+                        at,
+                        "what undoes this statement is not known: once it is done, the file can only go on",
+                    )
+                    .help(help),
+                );
+            }
+        }
     }
 
     fn lower_sync(&mut self, sync: Sync) {
@@ -538,7 +594,11 @@ impl<'a> StepsBuilder<'a> {
         let several = filling.len() > 1;
         let set = Sql::join(filling.iter().flat_map(|group| group.assignments(several)), ", ");
         let unfilled = Sql::join(filling.iter().map(|group| sql!("NOT {}", group.filled())), " OR ");
-        let backfill = self.sweep(table, set, unfilled, quiet);
+        let mut backfill = self.sweep(table, set, unfilled, quiet);
+        if filling.iter().any(|group| group.counts) {
+            // The direct way counts in the order of the rows.
+            backfill.units.iter_mut().for_each(|unit| unit.stripes = 1);
+        }
         let columns = filling.iter().flat_map(|group| filled_columns(group)).collect::<Vec<_>>().join(", ");
         let mut hazards = Vec::new();
         for trigger in table.triggers.iter().filter(|trigger| trigger.on_update && trigger.enabled) {

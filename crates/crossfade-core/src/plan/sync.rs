@@ -89,6 +89,8 @@ pub struct Group {
     pub mend: Option<Expr>,
     /// Whether the direct way would have updated the rows, too, and so have fired the user's triggers.
     pub loud: bool,
+    /// Whether the new value is the next number of a sequence: never NULL, and handed out in the order of the rows.
+    pub counts: bool,
 }
 
 /// Which function stands behind the trigger.
@@ -204,6 +206,10 @@ impl Group {
         if self.mend.is_some() {
             let column = self.old.first().map(|column| row.column(&column.name)).unwrap_or_else(|| sql!("NULL"));
             return sql!("({} IS NOT NULL)", column);
+        }
+        if self.counts {
+            let each = self.new.iter().map(|column| sql!("{} IS NOT NULL", row.column(&column.name)));
+            return sql!("({})", Sql::join(each, " AND "));
         }
         if self.old.is_empty() {
             let each = self

@@ -1,5 +1,7 @@
 //! The only place that names the parser: text to statements with spans, and typed parts to text.
 
+mod column;
+mod constraint;
 mod error;
 mod expr;
 mod index_names;
@@ -7,10 +9,18 @@ mod parse;
 mod partition_bound;
 mod rewrite;
 mod same_index;
+mod split;
 mod statement;
 mod text;
 mod whole;
 
+pub use column::ColumnDefinition;
+pub use column::Generated;
+pub use column::Numbers;
+pub use constraint::ConstraintDefinition;
+pub use constraint::ConstraintForm;
+pub use constraint::KeyDefinition;
+pub use constraint::Timing;
 pub use error::SyntaxError;
 pub use expr::ColumnUse;
 pub use expr::Expr;
@@ -23,10 +33,9 @@ pub use partition_bound::RangeEnd;
 pub use rewrite::IndexDefinition;
 pub use rewrite::rename_columns_in_constraint;
 pub use same_index::Sameness;
+pub use split::split_alter;
+pub use split::with_constraint_name;
 pub use statement::AlterCommand;
-pub use statement::ColumnDefinition;
-pub use statement::ConstraintDefinition;
-pub use statement::ConstraintForm;
 pub use statement::CreateIndex;
 pub use statement::ObjectRef;
 pub use statement::SetItem;

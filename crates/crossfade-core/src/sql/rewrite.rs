@@ -24,7 +24,7 @@ fn wrap(node: NodeEnum) -> protobuf::ParseResult {
     }
 }
 
-fn deparse(node: NodeEnum) -> Option<String> {
+pub(super) fn deparse(node: NodeEnum) -> Option<String> {
     pg_query::deparse(&wrap(node), DeparseOptions::default()).ok()
 }
 

@@ -7,9 +7,16 @@ use pg_query::protobuf::ConstrType;
 use pg_query::protobuf::ObjectType;
 use pg_query::protobuf::TransactionStmtKind;
 
+use super::ColumnDefinition;
+use super::ConstraintDefinition;
 use super::Expr;
 use super::IndexDefinition;
 use super::Sql;
+use super::column::base_type;
+use super::column::collation;
+use super::column::column_definition;
+use super::column::modifiers;
+use super::constraint::constraint_definition;
 use super::rewrite::deparse_type;
 use super::whole;
 use super::whole::Destination;
@@ -220,57 +227,6 @@ pub enum AlterCommand {
         /// Why it would break running code or lock the table for long, when it would.
         breaks: Option<String>,
     },
-}
-
-/// A column as `ADD COLUMN` defines it.
-#[derive(Clone, Debug)]
-pub struct ColumnDefinition {
-    /// Its name.
-    pub name: String,
-    /// Its type.
-    pub type_name: Sql,
-    /// The type's name without a schema and modifiers.
-    pub base_type: String,
-    /// The type's modifiers, where they are plain numbers.
-    pub modifiers: Vec<i64>,
-    /// Its collation.
-    pub collation: Option<Sql>,
-    /// `NOT NULL`.
-    pub not_null: bool,
-    /// `DEFAULT`.
-    pub default: Option<Expr>,
-    /// Whether the default holds something that the parser can't show as an expression.
-    pub odd_default: bool,
-    /// What else stands in the definition: `UNIQUE`, `CHECK`, `REFERENCES`, `GENERATED`, `serial` …
-    pub extras: Vec<&'static str>,
-}
-
-/// A constraint that is added to an existing table.
-#[derive(Clone, Debug)]
-pub struct ConstraintDefinition {
-    /// Its name where it is given.
-    pub name: Option<String>,
-    /// What it is.
-    pub form: ConstraintForm,
-    /// `NOT VALID`.
-    pub not_valid: bool,
-    /// `USING INDEX`.
-    pub using_index: Option<String>,
-}
-
-/// The forms of constraints.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ConstraintForm {
-    /// `CHECK`.
-    Check,
-    /// `FOREIGN KEY`, and where it points to.
-    ForeignKey(Option<ObjectRef>),
-    /// `UNIQUE`.
-    Unique,
-    /// `PRIMARY KEY`.
-    PrimaryKey,
-    /// `EXCLUDE` and `NOT NULL`.
-    Other(&'static str),
 }
 
 /// A `CREATE INDEX`.
@@ -522,95 +478,6 @@ fn alter_command(command: &protobuf::AlterTableCmd) -> AlterCommand {
             let name = subtype.as_str_name().trim_start_matches("AT_").trim_start_matches("At").to_owned();
             AlterCommand::Other { what: format!("ALTER TABLE ({name})"), lock: LockMode::AccessExclusive, breaks: None }
         }
-    }
-}
-
-fn base_type(type_name: Option<&protobuf::TypeName>) -> String {
-    type_name.and_then(|type_name| strings(&type_name.names).last().cloned()).unwrap_or_default()
-}
-
-fn modifiers(type_name: Option<&protobuf::TypeName>) -> Vec<i64> {
-    let nodes = type_name.map(|type_name| type_name.typmods.as_slice()).unwrap_or_default();
-    nodes
-        .iter()
-        .filter_map(|node| match node.node.as_ref() {
-            Some(NodeEnum::AConst(constant)) => match constant.val.as_ref() {
-                Some(protobuf::a_const::Val::Ival(number)) => Some(i64::from(number.ival)),
-                _ => None,
-            },
-            _ => None,
-        })
-        .collect()
-}
-
-fn collation(def: &protobuf::ColumnDef) -> Option<Sql> {
-    let names = strings(&def.coll_clause.as_ref()?.collname);
-    let parts = names.iter().map(|name| crate::sql!("{}", super::Ident::new(name.as_str())));
-    Some(Sql::join(parts, "."))
-}
-
-fn column_definition(def: &protobuf::ColumnDef) -> Option<ColumnDefinition> {
-    let type_name = def.type_name.as_ref()?;
-    let base = base_type(Some(type_name));
-    let mut column = ColumnDefinition {
-        name: def.colname.clone(),
-        type_name: deparse_type(type_name)?,
-        base_type: base.clone(),
-        modifiers: modifiers(Some(type_name)),
-        collation: collation(def),
-        not_null: def.is_not_null,
-        default: None,
-        odd_default: false,
-        extras: Vec::new(),
-    };
-    if matches!(base.as_str(), "serial" | "bigserial" | "smallserial" | "serial2" | "serial4" | "serial8") {
-        column.extras.push("serial");
-    }
-    if !def.compression.is_empty() {
-        column.extras.push("COMPRESSION");
-    }
-    if !def.storage_name.is_empty() {
-        column.extras.push("STORAGE");
-    }
-    for node in &def.constraints {
-        let Some(NodeEnum::Constraint(constraint)) = node.node.as_ref() else { continue };
-        match constraint.contype() {
-            ConstrType::ConstrNotnull if constraint.conname.is_empty() => column.not_null = true,
-            ConstrType::ConstrNull => {}
-            ConstrType::ConstrDefault => match constraint.raw_expr.as_ref().and_then(|node| Expr::from_node(node)) {
-                Some(default) => column.default = Some(default),
-                None => column.odd_default = true,
-            },
-            ConstrType::ConstrIdentity => column.extras.push("IDENTITY"),
-            ConstrType::ConstrGenerated => {
-                column.extras.push(if constraint.generated_kind == "v" { "VIRTUAL" } else { "GENERATED" })
-            }
-            ConstrType::ConstrCheck => column.extras.push("CHECK"),
-            ConstrType::ConstrPrimary => column.extras.push("PRIMARY KEY"),
-            ConstrType::ConstrUnique => column.extras.push("UNIQUE"),
-            ConstrType::ConstrForeign => column.extras.push("REFERENCES"),
-            _ => column.extras.push("a named or deferrable constraint"),
-        }
-    }
-    Some(column)
-}
-
-fn constraint_definition(constraint: &protobuf::Constraint) -> ConstraintDefinition {
-    let form = match constraint.contype() {
-        ConstrType::ConstrCheck => ConstraintForm::Check,
-        ConstrType::ConstrForeign => {
-            ConstraintForm::ForeignKey(constraint.pktable.as_ref().map(|table| object(Some(table))))
-        }
-        ConstrType::ConstrUnique => ConstraintForm::Unique,
-        ConstrType::ConstrPrimary => ConstraintForm::PrimaryKey,
-        ConstrType::ConstrExclusion => ConstraintForm::Other("EXCLUDE"),
-        _ => ConstraintForm::Other("NOT NULL"),
-    };
-    ConstraintDefinition {
-        name: (!constraint.conname.is_empty()).then(|| constraint.conname.clone()),
-        form,
-        not_valid: constraint.skip_validation,
-        using_index: (!constraint.indexname.is_empty()).then(|| constraint.indexname.clone()),
     }
 }
 

@@ -9,6 +9,7 @@ use crossfade_core::journal::decide;
 use crossfade_core::journal::fold;
 use crossfade_core::journal::state_of;
 use crossfade_core::step::Action;
+use crossfade_core::step::Ddl;
 use crossfade_core::step::Hold;
 use crossfade_core::step::Phase;
 use crossfade_core::step::Plan;
@@ -43,9 +44,9 @@ fn every_prefix_goes_forward_to_the_end() {
 fn every_prefix_goes_back_to_the_beginning_unless_the_old_form_is_gone() {
     for_every_prefix(|name, plan, prefix| {
         let gone = plan.steps.iter().any(|step| {
-            step.phase >= Phase::Contract
-                && step.undo.is_none()
-                && matches!(&step.action, Action::Ddl(ddl) if !ddl.statements.is_empty())
+            let for_good = |ddl: &Ddl| !ddl.statements.is_empty() && (step.phase >= Phase::Contract || ddl.as_written);
+            step.undo.is_none()
+                && matches!(&step.action, Action::Ddl(ddl) if for_good(ddl))
                 && succeeded(prefix, step.id) > 0
         });
         let mut events = prefix.to_vec();

@@ -220,7 +220,9 @@ impl Executor<'_> {
         };
         let text = &self.stored.up_sql;
         let mut span = at;
-        if let Some(ErrorPosition::Original(position)) = db.position() {
+        // A part of a statement, or one that was added to, has its own text, and the server's place is one in that.
+        let as_it_stands = statement.sql.as_str().starts_with(at.of(text));
+        if let (true, Some(ErrorPosition::Original(position))) = (as_it_stands, db.position()) {
             let offset =
                 at.of(text).char_indices().nth((*position as usize).saturating_sub(1)).map_or(0, |(offset, _)| offset);
             let start = at.start + offset;

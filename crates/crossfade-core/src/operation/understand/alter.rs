@@ -1,6 +1,5 @@
 //! ALTER TABLE, part by part: what is instant, what is gathered, what goes through phases.
 
-use super::super::add_constraint::AddConstraint;
 use super::super::alter_type::AlterType;
 use super::super::alter_type::NewType;
 use super::super::alter_type::is_catalog_only;
@@ -9,7 +8,6 @@ use super::super::no_column;
 use super::super::replace::Dropped;
 use super::super::set_not_null::SetNotNull;
 use super::Reader;
-use super::unused;
 use super::value_for;
 use crate::catalog::Table;
 use crate::catalog::Volatility;
@@ -17,6 +15,7 @@ use crate::finding::Finding;
 use crate::migration::Statement;
 use crate::sql::AlterCommand;
 use crate::sql::ConstraintForm;
+use crate::sql::Generated;
 use crate::sql::ObjectRef;
 
 impl Reader<'_> {
@@ -34,32 +33,18 @@ impl Reader<'_> {
         };
         let plain = commands.iter().all(|command| self.is_instant(&table, command, statement));
         if plain && statement.up.is_empty() && statement.down.is_empty() {
-            for command in commands {
-                if let AlterCommand::AddColumn { column, .. } = command {
-                    self.pend(&table, column, statement, position, None);
+            match commands {
+                [AlterCommand::AddColumn { column, .. }] => self.pend(&table, column, statement, position, None),
+                [AlterCommand::SetDefault { column, default }] if self.is_pending(&table.name, column) => {
+                    self.set_later_default(&table, column, default.clone());
                 }
-            }
-            let only_adds = commands.iter().all(|command| matches!(command, AlterCommand::AddColumn { .. }));
-            let defaults_pending = commands.iter().all(|command| match command {
-                AlterCommand::SetDefault { column, .. } => self.is_pending(&table.name, column),
-                _ => false,
-            });
-            if defaults_pending {
-                for command in commands {
-                    if let AlterCommand::SetDefault { column, default } = command {
-                        self.set_later_default(&table, column, default.clone());
-                    }
-                }
-                return;
-            }
-            if !only_adds {
-                self.write_as_is(position, statement);
+                _ => self.write_as_is(position, statement),
             }
             return;
         }
         self.check_directives(statement, commands);
         for command in commands {
-            self.read_command(position, statement, &table, command, commands.len());
+            self.read_command(position, statement, &table, command);
         }
     }
 
@@ -67,19 +52,21 @@ impl Reader<'_> {
     pub(super) fn is_instant(&self, table: &Table, command: &AlterCommand, statement: &Statement) -> bool {
         match command {
             AlterCommand::AddColumn { column, .. } => {
-                let default_is_constant =
-                    column.default.as_ref().is_none_or(|default| self.volatility(default) < Volatility::Volatile);
                 let filled = column.default.as_ref().is_some_and(|default| !default.is_null());
-                let references_checked = column.extras.contains(&"REFERENCES") && filled;
-                let harmless = !references_checked
-                    && column
-                        .extras
-                        .iter()
-                        .all(|extra| matches!(*extra, "VIRTUAL" | "STORAGE" | "COMPRESSION" | "REFERENCES"));
-                default_is_constant
+                let same_for_all =
+                    column.default.as_ref().is_none_or(|default| self.volatility(default) < Volatility::Volatile);
+                // A new column that is NULL everywhere breaks no foreign key, and the server does not look.
+                let only_references = column
+                    .constraints
+                    .iter()
+                    .all(|constraint| matches!(constraint.form, ConstraintForm::ForeignKey(_)) && !filled);
+                same_for_all
                     && !column.odd_default
                     && (!column.not_null || filled)
-                    && harmless
+                    && only_references
+                    && column.numbers.is_none()
+                    && (column.generated != Some(Generated::Stored) || self.is_small(table))
+                    && (!self.is_constrained(column) || self.is_small(table))
                     && table.column(&column.name).is_none()
             }
             AlterCommand::SetDefault { .. }
@@ -97,62 +84,16 @@ impl Reader<'_> {
                             && !table.dependents.iter().any(|dependent| dependent.column.as_ref() == Some(column))
                     })
             }
-            AlterCommand::AddConstraint(constraint) => constraint.not_valid || constraint.using_index.is_some(),
+            AlterCommand::AddConstraint(constraint) => match &constraint.form {
+                ConstraintForm::Exclude => self.is_small(table),
+                ConstraintForm::NotNull => false,
+                ConstraintForm::Check(_)
+                | ConstraintForm::ForeignKey(_)
+                | ConstraintForm::Unique(_)
+                | ConstraintForm::PrimaryKey(_) => constraint.not_valid || constraint.using_index.is_some(),
+            },
             AlterCommand::Other { breaks, .. } => breaks.is_none(),
             AlterCommand::DropColumn { column, if_exists, .. } => *if_exists && table.column(column).is_none(),
-        }
-    }
-
-    pub(super) fn check_directives(&mut self, statement: &Statement, commands: &[AlterCommand]) {
-        let takes_up = |column: &str| {
-            commands.iter().any(|command| match command {
-                AlterCommand::AddColumn { column: added, .. } => added.name == column,
-                AlterCommand::AlterType { column: known, .. } | AlterCommand::SetNotNull { column: known } => {
-                    known == column
-                }
-                _ => false,
-            })
-        };
-        let takes_down = |column: &str| {
-            commands.iter().any(|command| match command {
-                AlterCommand::DropColumn { column: known, .. } | AlterCommand::AlterType { column: known, .. } => {
-                    known == column
-                }
-                _ => false,
-            })
-        };
-        let ups = commands
-            .iter()
-            .filter(|command| {
-                matches!(
-                    command,
-                    AlterCommand::AddColumn { .. } | AlterCommand::AlterType { .. } | AlterCommand::SetNotNull { .. }
-                )
-            })
-            .count();
-        let downs = commands
-            .iter()
-            .filter(|command| matches!(command, AlterCommand::DropColumn { .. } | AlterCommand::AlterType { .. }))
-            .count();
-        for (directives, count, takes) in [
-            (&statement.up, ups, &takes_up as &dyn Fn(&str) -> bool),
-            (&statement.down, downs, &takes_down as &dyn Fn(&str) -> bool),
-        ] {
-            for directive in directives {
-                match &directive.column {
-                    Some(column) if takes(column) => {}
-                    None if count == 1 => {}
-                    None if count > 1 => self.findings.push(
-                        Finding::error(
-                            "directive",
-                            directive.span,
-                            "the statement changes several columns; which one is this for?",
-                        )
-                        .help("name it: `up(COLUMN) EXPR`, `down(COLUMN) EXPR`"),
-                    ),
-                    Some(_) | None => self.findings.push(unused(directive)),
-                }
-            }
         }
     }
 
@@ -162,7 +103,6 @@ impl Reader<'_> {
         statement: &Statement,
         table: &Table,
         command: &AlterCommand,
-        of: usize,
     ) {
         let span = statement.parsed.span;
         match command {
@@ -173,26 +113,16 @@ impl Reader<'_> {
                     }
                     return;
                 }
-                let hard: Vec<&str> = column
-                    .extras
-                    .iter()
-                    .copied()
-                    .filter(|extra| !matches!(*extra, "VIRTUAL" | "STORAGE" | "COMPRESSION" | "REFERENCES"))
-                    .collect();
-                let checked = column.extras.contains(&"REFERENCES")
-                    && column.default.as_ref().is_some_and(|default| !default.is_null());
-                let hard = if checked { vec!["REFERENCES and a DEFAULT"] } else { hard };
-                if !hard.is_empty() || column.odd_default {
-                    let what = if column.odd_default {
-                        "a default that is not understood".to_owned()
-                    } else {
-                        hard.join(", ")
-                    };
-                    self.findings.push(
-                        Finding::error("add-column", span, format!("{}.{} with {what} locks the table while every row is written or checked", table.name, column.name))
-                            .help("add the column without it first, then the constraint or index in a statement of its own; or accept the lock: `-- crossfade: direct REASON`"),
+                if let Some((what, help)) = self.hard_to_add(column) {
+                    let message = format!(
+                        "{}.{} with {what} rewrites the table under a lock that keeps out readers",
+                        table.name, column.name
                     );
+                    self.findings.push(Finding::error("add-column", span, message).help(help));
                     return;
+                }
+                if column.numbers.is_some() {
+                    return self.pend_numbers(table, column, statement, position);
                 }
                 let value = value_for(&statement.up, &column.name).or_else(|| {
                     column.default.clone().filter(|default| self.volatility(default) == Volatility::Volatile)
@@ -236,43 +166,14 @@ impl Reader<'_> {
             AlterCommand::SetDefault { column, default } if self.is_pending(&table.name, column) => {
                 self.set_later_default(table, column, default.clone());
             }
-            AlterCommand::AddConstraint(constraint)
-                if of == 1 && matches!(constraint.form, ConstraintForm::Check | ConstraintForm::ForeignKey(_)) =>
-            {
-                let operation = AddConstraint {
-                    table: table.clone(),
-                    constraint: constraint.clone(),
-                    text: statement.parsed.text.clone(),
-                    span,
-                };
-                self.operations.push((position, Box::new(operation)));
-            }
             AlterCommand::AddConstraint(constraint) => {
-                let what = match &constraint.form {
-                    ConstraintForm::Check => "CHECK beside other changes",
-                    ConstraintForm::ForeignKey(_) => "FOREIGN KEY beside other changes",
-                    ConstraintForm::Unique => "UNIQUE",
-                    ConstraintForm::PrimaryKey => "PRIMARY KEY",
-                    ConstraintForm::Other(what) => what,
-                };
-                self.findings.push(
-                    Finding::error("add-constraint", span, format!("adding {what} locks {} while all of it is read", table.name))
-                        .help("CHECK and FOREIGN KEY: put each into a statement of its own. UNIQUE: CREATE UNIQUE INDEX in one migration, ADD CONSTRAINT … USING INDEX in the next. Or accept the lock: `-- crossfade: direct REASON`"),
-                );
+                self.read_constraint(position, statement, table, constraint);
             }
+            // It is instant: only a directive that it does not take brings it here, and that is said already.
             AlterCommand::SetDefault { .. }
             | AlterCommand::DropNotNull { .. }
             | AlterCommand::DropConstraint { .. }
-            | AlterCommand::Other { breaks: None, .. } => {
-                self.findings.push(
-                    Finding::error(
-                        "mixed-alter-table",
-                        span,
-                        "this ALTER TABLE does several things, some in phases and some at once",
-                    )
-                    .help("split it into statements of one change each"),
-                );
-            }
+            | AlterCommand::Other { breaks: None, .. } => {}
             AlterCommand::Other { what, breaks: Some(why), .. } => self.findings.push(
                 Finding::error("breaks-running-code", span, format!("{what} is not done in phases: {why}"))
                     .help("accept it: put `-- crossfade: direct REASON` on the line before"),

@@ -95,28 +95,4 @@ impl Reader<'_> {
             _ => false,
         })
     }
-
-    /// In a plan that can be rolled back, every statement needs a way back.
-    pub(super) fn require_undo(&mut self) {
-        for statement in &self.cx.migration.statements {
-            let position_of = self.operations.iter().any(|(position, operation)| {
-                is_as_written(operation.as_ref())
-                    && self
-                        .cx
-                        .migration
-                        .statements
-                        .get(*position)
-                        .is_some_and(|known| known.parsed.span == statement.parsed.span)
-            });
-            if position_of
-                && statement.undo.is_none()
-                && super::super::as_written::undo(&statement.parsed.kind).is_none()
-            {
-                self.findings.push(
-                    Finding::error("undo-needed", statement.parsed.span, "this file runs in phases and can be rolled back, but what undoes this statement is not known")
-                        .help("write it in front of the statement: `-- crossfade: undo SQL`; or put the statement into a migration of its own"),
-                );
-            }
-        }
-    }
 }

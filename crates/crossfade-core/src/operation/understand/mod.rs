@@ -1,7 +1,9 @@
 //! Statements are understood together, not one by one: ADD + UPDATE + DROP is one replacement, ADD + UPDATE + SET NOT NULL one column.
 
+mod add;
 mod alter;
 mod collisions;
+mod normal;
 mod settle;
 mod update;
 mod whole;
@@ -11,6 +13,7 @@ use std::collections::BTreeSet;
 
 use super::Operation;
 use super::Role;
+use super::add_key::AddKey;
 use super::as_written::AsWritten;
 use super::create_index::BuildIndex;
 use super::drop_index::DropIndex;
@@ -43,6 +46,8 @@ struct Pending {
     /// Its value for existing rows, as the statements up to here make it.
     value: Option<Expr>,
     default_later: Option<Expr>,
+    /// Where its numbers come from, until it counts by itself.
+    sequence: Option<TableName>,
     /// The statement it comes from, for the case that it may run as written after all.
     statement: usize,
 }
@@ -57,6 +62,10 @@ struct Reader<'a> {
     dropped: BTreeMap<TableName, Vec<Dropped>>,
     /// `UPDATE t SET c = value WHERE c IS NULL`, until the SET NOT NULL that it prepares.
     mends: BTreeMap<(TableName, String), (usize, Expr)>,
+    /// UNIQUE and PRIMARY KEY, until it is known what becomes of the columns that the file adds.
+    keys: Vec<(usize, AddKey)>,
+    /// New columns that become NOT NULL at contract.
+    not_null_at_contract: BTreeSet<(TableName, String)>,
     /// What phased operations work on: table and column names, and the statement.
     touched: Vec<(usize, TableName, String)>,
     /// Relations that go as a whole, or get another name, and the statement.
@@ -74,35 +83,43 @@ pub fn created_tables(migration: &Migration, catalog: &Catalog) -> Vec<TableName
 
 /// Reads a file's statements into operations.
 pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding>) {
-    let mut reader = Reader {
-        cx,
-        findings: Vec::new(),
-        operations: Vec::new(),
-        created: BTreeSet::new(),
-        pending: BTreeMap::new(),
-        dropped: BTreeMap::new(),
-        mends: BTreeMap::new(),
-        touched: Vec::new(),
-        gone: Vec::new(),
-    };
+    let mut first = Reader::new(cx);
+    let migration = first.normal_form();
+    let cx = &PlanContext { migration: &migration, ..*cx };
+    let mut reader = Reader { findings: first.findings, ..Reader::new(cx) };
     reader.find_mends();
     for (position, statement) in cx.migration.statements.iter().enumerate() {
         reader.read(position, statement);
     }
     reader.settle();
+    reader.settle_keys();
     reader.look_for_collisions();
     reader.look_for_interference();
     reader.look_for_namesakes();
     reader.operations.sort_by_key(|(position, _)| *position);
-    let phased = reader.operations.iter().any(|(_, operation)| !is_as_written(operation.as_ref()));
-    if phased {
-        reader.require_undo();
-    }
     (reader.operations.into_iter().map(|(_, operation)| operation).collect(), reader.findings)
 }
 
 fn is_as_written(operation: &dyn Operation) -> bool {
     operation.role() == Role::AsWritten
+}
+
+impl<'a> Reader<'a> {
+    fn new(cx: &'a PlanContext<'a>) -> Reader<'a> {
+        Reader {
+            cx,
+            findings: Vec::new(),
+            operations: Vec::new(),
+            created: BTreeSet::new(),
+            pending: BTreeMap::new(),
+            dropped: BTreeMap::new(),
+            mends: BTreeMap::new(),
+            keys: Vec::new(),
+            not_null_at_contract: BTreeSet::new(),
+            touched: Vec::new(),
+            gone: Vec::new(),
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -340,6 +357,7 @@ impl Reader<'_> {
             span: statement.parsed.span,
             value,
             default_later: None,
+            sequence: None,
             statement: position,
         });
     }

@@ -10,9 +10,7 @@ use crate::catalog::Table;
 use crate::catalog::Volatility;
 use crate::finding::Finding;
 use crate::plan::PlanContext;
-use crate::sql::AlterCommand;
 use crate::sql::Expr;
-use crate::sql::StatementKind;
 use crate::sql::TableName;
 use std::collections::BTreeSet;
 
@@ -35,37 +33,8 @@ impl Reader<'_> {
                 || pending.default_later.is_some()
         });
         for pending in &instant {
-            let all_instant = self.cx.migration.statements.get(pending.statement).is_some_and(|statement| {
-                match &statement.parsed.kind {
-                    StatementKind::AlterTable { commands, .. } => commands.iter().all(|command| match command {
-                        AlterCommand::AddColumn { column, .. } => instant
-                            .iter()
-                            .any(|other| other.statement == pending.statement && other.definition.name == column.name),
-                        _ => false,
-                    }),
-                    _ => false,
-                }
-            });
-            let first = instant
-                .iter()
-                .find(|other| other.statement == pending.statement)
-                .is_some_and(|other| other.definition.name == pending.definition.name);
             if let Some(statement) = self.cx.migration.statements.get(pending.statement).cloned() {
-                if all_instant && first {
-                    self.write_as_is(pending.statement, &statement);
-                } else if !all_instant {
-                    self.findings.push(
-                        Finding::error(
-                            "mixed-alter-table",
-                            statement.parsed.span,
-                            format!(
-                                "this ALTER TABLE adds {} at once and changes others in phases",
-                                pending.definition.name
-                            ),
-                        )
-                        .help("split it into statements of one change each"),
-                    );
-                }
+                self.write_as_is(pending.statement, &statement);
             }
         }
         for pending in &filled {
@@ -97,6 +66,8 @@ impl Reader<'_> {
                     })
                     .map_or(0, |(at, _, _)| *at)
             });
+            self.not_null_at_contract
+                .extend(added.iter().map(|pending| (table.name.clone(), pending.definition.name.clone())));
             let added = added.into_iter().filter_map(|pending| {
                 let Pending { definition, span, value, default_later, .. } = pending;
                 value.map(|up| Added { column: definition, up, later_default: default_later, span })
@@ -107,24 +78,27 @@ impl Reader<'_> {
     }
 
     pub(super) fn add_filled(&mut self, table: &Table, pending: Pending) {
-        let Pending { definition, span, value, default_later, statement } = pending;
-        let from_default = definition
-            .default
-            .as_ref()
-            .is_some_and(|default| self.volatility(default) == Volatility::Volatile && value.as_ref() == Some(default));
+        let Pending { definition, span, value, default_later, sequence, statement } = pending;
+        let from_default = sequence.is_some()
+            || definition.default.as_ref().is_some_and(|default| {
+                self.volatility(default) == Volatility::Volatile && value.as_ref() == Some(default)
+            });
         let constant = definition
             .default
             .clone()
             .filter(|default| !default.is_null() && self.volatility(default) < Volatility::Volatile);
         match value.or_else(|| constant.clone()) {
             Some(up) => {
-                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default, later_default: default_later };
+                if !from_default {
+                    self.not_null_at_contract.insert((table.name.clone(), definition.name.clone()));
+                }
+                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default, later_default: default_later, sequence };
                 self.operations.push((statement, Box::new(operation)));
             }
             None if !definition.not_null => {
                 // Only a later default: nothing to fill.
                 let up = Expr::parse("NULL").expect("NULL is an expression");
-                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default: true, later_default: default_later };
+                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default: true, later_default: default_later, sequence: None };
                 self.operations.push((statement, Box::new(operation)));
             }
             None => self.findings.push(

@@ -1,0 +1,155 @@
+//! A file in normal form: an ALTER TABLE that does several things, some of them in phases, becomes one statement for each; and a constraint
+//! that the file leaves the server to name has the name that the server would give it.
+
+use std::collections::BTreeSet;
+
+use super::Reader;
+use super::add::constraint_name;
+use super::unused;
+use crate::catalog::Names;
+use crate::finding::Finding;
+use crate::migration::Migration;
+use crate::migration::Statement;
+use crate::migration::ValueDirective;
+use crate::plan::PlanContext;
+use crate::sql::AlterCommand;
+use crate::sql::StatementKind;
+use crate::sql::split_alter;
+use crate::sql::with_constraint_name;
+
+impl Reader<'_> {
+    /// The migration with each statement in normal form.
+    pub(super) fn normal_form(&mut self) -> Migration {
+        let cx: &PlanContext<'_> = self.cx;
+        let mut names = Names::of(cx.catalog);
+        let mut statements = Vec::new();
+        for statement in &cx.migration.statements {
+            if let StatementKind::CreateTable { name, temporary: false, .. } = &statement.parsed.kind {
+                self.created.insert(cx.catalog.place(name));
+            }
+            statements.extend(self.parts(statement).into_iter().map(|part| self.with_name(part, &mut names)));
+        }
+        self.created = BTreeSet::new();
+        Migration { statements, ..cx.migration.clone() }
+    }
+
+    /// The statement with a name for the constraint that it adds.
+    fn with_name(&self, mut statement: Statement, names: &mut Names) -> Statement {
+        let StatementKind::AlterTable { table, commands, .. } = &statement.parsed.kind else { return statement };
+        if let [AlterCommand::AddConstraint(constraint)] = commands.as_slice()
+            && constraint.name.is_none()
+            && constraint.using_index.is_none()
+            && statement.direct.is_none()
+            && let Some(table) = self.in_use(table)
+        {
+            let name = constraint_name(names, &table.name, constraint, self.cx.catalog.major());
+            if let Some(named) = with_constraint_name(&statement.parsed, &name) {
+                statement.parsed = named;
+            }
+        }
+        statement
+    }
+
+    fn parts(&mut self, statement: &Statement) -> Vec<Statement> {
+        let whole = || vec![statement.clone()];
+        let StatementKind::AlterTable { table, commands, .. } = &statement.parsed.kind else { return whole() };
+        let Some(table) = self.in_use(table).cloned() else { return whole() };
+        if statement.direct.is_some() {
+            return whole();
+        }
+        let alone = self.cx.migration.statements.len() == 1;
+        let at_once = commands.iter().all(|command| self.is_instant(&table, command, statement))
+            && statement.up.is_empty()
+            && statement.down.is_empty();
+        let adds = commands.iter().any(|command| matches!(command, AlterCommand::AddColumn { .. }));
+        let parts = match commands.as_slice() {
+            // A column that is added at once may get its value from a later statement, and must stand alone for that.
+            _ if at_once && (alone || !adds || commands.len() == 1) => return whole(),
+            [AlterCommand::AddColumn { column, .. }] if column.constraints.is_empty() => return whole(),
+            [AlterCommand::AddColumn { .. }] => split_alter(&statement.parsed),
+            [_] => return whole(),
+            _ => split_alter(&statement.parsed),
+        };
+        let Some(parts) = parts else {
+            let message = "this ALTER TABLE does several things, and can't be taken apart";
+            self.findings.push(
+                Finding::error("mixed-alter-table", statement.parsed.span, message)
+                    .help("split it into statements of one change each"),
+            );
+            return whole();
+        };
+        self.check_directives(statement, commands);
+        let last = parts.len() - 1;
+        let part = |(at, parsed): (usize, crate::sql::ParsedStatement)| {
+            let mine = |all: &[ValueDirective], takes: &dyn Fn(&AlterCommand) -> Option<String>| {
+                let StatementKind::AlterTable { commands, .. } = &parsed.kind else { return Vec::new() };
+                let column = commands.first().and_then(takes);
+                let fits = |directive: &&ValueDirective| {
+                    column.is_some() && (directive.column.is_none() || directive.column == column)
+                };
+                all.iter().filter(fits).cloned().collect::<Vec<_>>()
+            };
+            Statement {
+                up: mine(&statement.up, &takes_up),
+                down: mine(&statement.down, &takes_down),
+                direct: None,
+                undo: statement.undo.clone().filter(|_| at == last),
+                parsed,
+            }
+        };
+        parts.into_iter().enumerate().map(part).collect()
+    }
+
+    /// Each directive must speak for a change of the statement.
+    pub(super) fn check_directives(&mut self, statement: &Statement, commands: &[AlterCommand]) {
+        for (directives, takes) in [
+            (&statement.up, &takes_up as &dyn Fn(&AlterCommand) -> Option<String>),
+            (&statement.down, &takes_down as &dyn Fn(&AlterCommand) -> Option<String>),
+        ] {
+            let takers: Vec<String> = commands.iter().filter_map(takes).collect();
+            for directive in directives {
+                match &directive.column {
+                    Some(column) if takers.contains(column) => {}
+                    None if takers.len() == 1 => {}
+                    None if takers.len() > 1 => self.findings.push(
+                        Finding::error(
+                            "directive",
+                            directive.span,
+                            "the statement changes several columns; which one is this for?",
+                        )
+                        .help("name it: `up(COLUMN) EXPR`, `down(COLUMN) EXPR`"),
+                    ),
+                    Some(_) | None => self.findings.push(unused(directive)),
+                }
+            }
+        }
+    }
+}
+
+/// The column that an `up` in front of a change is for.
+fn takes_up(command: &AlterCommand) -> Option<String> {
+    match command {
+        AlterCommand::AddColumn { column, .. } => Some(column.name.clone()),
+        AlterCommand::AlterType { column, .. } | AlterCommand::SetNotNull { column } => Some(column.clone()),
+        AlterCommand::DropColumn { .. }
+        | AlterCommand::SetDefault { .. }
+        | AlterCommand::DropNotNull { .. }
+        | AlterCommand::AddConstraint(_)
+        | AlterCommand::DropConstraint { .. }
+        | AlterCommand::Other { .. } => None,
+    }
+}
+
+/// The column that a `down` in front of a change is for.
+fn takes_down(command: &AlterCommand) -> Option<String> {
+    match command {
+        AlterCommand::DropColumn { column, .. } | AlterCommand::AlterType { column, .. } => Some(column.clone()),
+        AlterCommand::AddColumn { .. }
+        | AlterCommand::SetNotNull { .. }
+        | AlterCommand::SetDefault { .. }
+        | AlterCommand::DropNotNull { .. }
+        | AlterCommand::AddConstraint(_)
+        | AlterCommand::DropConstraint { .. }
+        | AlterCommand::Other { .. } => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! An ALTER TABLE taken apart into statements of one change each. On the parse tree, never on the text.
+
+use pg_query::NodeEnum;
+use pg_query::protobuf;
+use pg_query::protobuf::AlterTableCmd;
+use pg_query::protobuf::AlterTableStmt;
+use pg_query::protobuf::AlterTableType;
+use pg_query::protobuf::ColumnDef;
+use pg_query::protobuf::ConstrType;
+use pg_query::protobuf::Constraint;
+use pg_query::protobuf::Node;
+
+use super::ParsedStatement;
+use super::parse_file;
+use super::rewrite::deparse;
+
+/// The changes of an ALTER TABLE, each as a statement of its own, in the order in which the server makes them. What is written with a new
+/// column (CHECK, UNIQUE, PRIMARY KEY, REFERENCES) comes behind it. None where the text can't be taken apart.
+pub fn split_alter(statement: &ParsedStatement) -> Option<Vec<ParsedStatement>> {
+    let alter = parse_alter(statement)?;
+    let mut commands = Vec::new();
+    for node in &alter.cmds {
+        let Some(NodeEnum::AlterTableCmd(command)) = &node.node else { return None };
+        commands.extend(with_constraints_apart(command));
+    }
+    commands.sort_by_key(pass);
+    commands.into_iter().map(|command| with_commands(statement, &alter, vec![command])).collect()
+}
+
+/// The statement, which adds one constraint and nothing else, with this name for it.
+pub fn with_constraint_name(statement: &ParsedStatement, name: &str) -> Option<ParsedStatement> {
+    let alter = parse_alter(statement)?;
+    let [node] = alter.cmds.as_slice() else { return None };
+    let Some(NodeEnum::AlterTableCmd(command)) = &node.node else { return None };
+    let mut command = (**command).clone();
+    match command.def.as_mut().and_then(|def| def.node.as_mut()) {
+        Some(NodeEnum::Constraint(constraint)) => name.clone_into(&mut constraint.conname),
+        _ => return None,
+    }
+    with_commands(statement, &alter, vec![command])
+}
+
+fn parse_alter(statement: &ParsedStatement) -> Option<AlterTableStmt> {
+    let parsed = pg_query::parse(statement.text.as_str(), 0).ok()?;
+    match parsed.protobuf.stmts.into_iter().next()?.stmt?.node? {
+        NodeEnum::AlterTableStmt(alter) => Some(alter),
+        _ => None,
+    }
+}
+
+fn with_commands(
+    whole: &ParsedStatement,
+    alter: &AlterTableStmt,
+    commands: Vec<AlterTableCmd>,
+) -> Option<ParsedStatement> {
+    let cmds =
+        commands.into_iter().map(|command| Node { node: Some(NodeEnum::AlterTableCmd(Box::new(command))) }).collect();
+    let text = deparse(NodeEnum::AlterTableStmt(AlterTableStmt { cmds, ..alter.clone() }))?;
+    let part = parse_file(&text).ok()?.statements.into_iter().next()?;
+    Some(ParsedStatement { span: whole.span, ..part })
+}
+
+/// The pass in which the server makes a change. Source: `ATPrepCmd` and `AlterTablePass` in PostgreSQL's tablecmds.c.
+fn pass(command: &AlterTableCmd) -> u8 {
+    use AlterTableType as T;
+    let foreign_key = match command.def.as_ref().and_then(|def| def.node.as_ref()) {
+        Some(NodeEnum::Constraint(constraint)) => constraint.contype() == ConstrType::ConstrForeign,
+        _ => false,
+    };
+    match command.subtype() {
+        T::AtDropColumn | T::AtDropConstraint | T::AtDropNotNull | T::AtDropExpression => 0,
+        T::AtAlterColumnType => 1,
+        T::AtAddColumn => 2,
+        T::AtColumnDefault if command.def.is_none() => 0,
+        T::AtColumnDefault => 5,
+        T::AtSetNotNull => 3,
+        T::AtAddConstraint if foreign_key => 5,
+        T::AtAddConstraint => 4,
+        T::AtAddIdentity | T::AtSetIdentity | T::AtDropIdentity => 5,
+        _ => 6,
+    }
+}
+
+/// A new column's constraints as changes of their own.
+fn with_constraints_apart(command: &AlterTableCmd) -> Vec<AlterTableCmd> {
+    let Some(NodeEnum::ColumnDef(column)) = command.def.as_ref().and_then(|def| def.node.as_ref()) else {
+        return vec![command.clone()];
+    };
+    if command.subtype() != AlterTableType::AtAddColumn {
+        return vec![command.clone()];
+    }
+    let (bare, constraints) = apart(column);
+    let mut all = vec![AlterTableCmd { def: boxed(NodeEnum::ColumnDef(Box::new(bare))), ..command.clone() }];
+    all.extend(constraints.into_iter().map(|constraint| AlterTableCmd {
+        subtype: AlterTableType::AtAddConstraint as i32,
+        def: boxed(NodeEnum::Constraint(Box::new(constraint))),
+        behavior: protobuf::DropBehavior::DropRestrict as i32,
+        ..AlterTableCmd::default()
+    }));
+    all
+}
+
+fn boxed(node: NodeEnum) -> Option<Box<Node>> {
+    Some(Box::new(Node { node: Some(node) }))
+}
+
+fn apart(column: &ColumnDef) -> (ColumnDef, Vec<Constraint>) {
+    let mut bare = column.clone();
+    bare.constraints.clear();
+    let mut constraints: Vec<Constraint> = Vec::new();
+    let mut of_constraint = false;
+    for node in &column.constraints {
+        let Some(NodeEnum::Constraint(constraint)) = &node.node else { continue };
+        let name = || vec![string(&column.colname)];
+        let mut constraint = (**constraint).clone();
+        match constraint.contype() {
+            ConstrType::ConstrCheck => {}
+            ConstrType::ConstrUnique | ConstrType::ConstrPrimary => constraint.keys = name(),
+            ConstrType::ConstrForeign => constraint.fk_attrs = name(),
+            timing if of_constraint => {
+                if let Some(last) = constraints.last_mut() {
+                    set_timing(last, timing);
+                }
+                continue;
+            }
+            _ => {
+                bare.constraints.push(node.clone());
+                continue;
+            }
+        }
+        of_constraint = true;
+        constraints.push(constraint);
+    }
+    (bare, constraints)
+}
+
+/// `DEFERRABLE` and the like stand behind the constraint that they speak of, as nodes of their own.
+fn set_timing(constraint: &mut Constraint, timing: ConstrType) {
+    match timing {
+        ConstrType::ConstrAttrDeferrable => constraint.deferrable = true,
+        ConstrType::ConstrAttrNotDeferrable => constraint.deferrable = false,
+        ConstrType::ConstrAttrDeferred => {
+            constraint.deferrable = true;
+            constraint.initdeferred = true;
+        }
+        ConstrType::ConstrAttrImmediate => constraint.initdeferred = false,
+        ConstrType::ConstrAttrEnforced => constraint.is_enforced = true,
+        ConstrType::ConstrAttrNotEnforced => {
+            constraint.is_enforced = false;
+            constraint.initially_valid = false;
+        }
+        _ => {}
+    }
+}
+
+fn string(text: &str) -> Node {
+    Node { node: Some(NodeEnum::String(protobuf::String { sval: text.to_owned() })) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn split(text: &str) -> String {
+        let file = parse_file(text).expect("it parses");
+        let parts = split_alter(&file.statements[0]).expect("it can be taken apart");
+        parts.iter().map(|part| part.text.to_string()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn each_change_stands_alone_in_the_servers_order() {
+        insta::assert_snapshot!([
+            "ALTER TABLE s.\"T t\" ADD CHECK (a > 0), ALTER COLUMN b TYPE bigint USING b + 1, DROP COLUMN c CASCADE, ADD COLUMN IF NOT EXISTS d text COLLATE \"C\" DEFAULT 'x' NOT NULL",
+            "ALTER TABLE IF EXISTS ONLY t ALTER a SET DEFAULT now(), ALTER a DROP NOT NULL, ALTER a SET STATISTICS 100, ALTER a SET STORAGE EXTERNAL",
+            "ALTER TABLE t ADD COLUMN u integer NOT NULL CONSTRAINT cu UNIQUE DEFERRABLE INITIALLY DEFERRED CHECK (u > 0) NO INHERIT REFERENCES o (id) ON DELETE CASCADE DEFAULT 3",
+            "ALTER TABLE t ADD COLUMN k bigserial PRIMARY KEY USING INDEX TABLESPACE ts",
+            "ALTER TABLE t ADD CONSTRAINT e EXCLUDE USING gist (c WITH &&), ADD CONSTRAINT f FOREIGN KEY (a, b) REFERENCES o (x, y) MATCH FULL ON UPDATE SET NULL NOT VALID",
+            "ALTER TABLE t ADD COLUMN g integer GENERATED ALWAYS AS (a + 1) STORED, ADD COLUMN i bigint GENERATED BY DEFAULT AS IDENTITY (START 100)",
+        ].map(split).join("\n\n"));
+    }
+}
