@@ -89,6 +89,15 @@ pub struct Table {
     /// Columns of the partition key.
     #[serde(default)]
     pub partition_key: Vec<String>,
+    /// Its owner, where that is not the role that plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Its grants, those of its owner aside.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
+    /// Whether row security is enabled.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub row_security: bool,
     /// Columns in their order, without dropped ones.
     pub columns: Vec<Column>,
     /// Constraints of every kind.
@@ -150,8 +159,8 @@ pub struct Column {
     pub statistics: Option<i32>,
     /// Its storage (`PLAIN`, `MAIN`, …) where it is not the type's own.
     pub storage: Option<String>,
-    /// Its own grants (`attacl`), as GRANT statements without the column: `(privilege, grantee, grantable)`.
-    pub grants: Vec<ColumnGrant>,
+    /// Its own grants (`attacl`).
+    pub grants: Vec<Grant>,
     /// Its own options (`attoptions`), such as `n_distinct=5`.
     pub options: Vec<String>,
     /// The sequence that it owns.
@@ -168,10 +177,10 @@ pub struct ColumnDefault {
     pub volatility: Volatility,
 }
 
-/// A privilege on one column.
+/// A privilege on a relation or on one column.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ColumnGrant {
-    /// `SELECT`, `INSERT`, `UPDATE` or `REFERENCES`.
+pub struct Grant {
+    /// `SELECT`, `INSERT`, `UPDATE` and so on.
     pub privilege: String,
     /// The role; none for `PUBLIC`.
     pub grantee: Option<String>,

@@ -360,16 +360,7 @@ impl AlterType {
                 ServerText::from_server(option.as_str())
             ));
         }
-        for grant in &self.column.grants {
-            let grantee = grant
-                .grantee
-                .as_ref()
-                .map(|role| sql!("{}", Ident::new(role.as_str())))
-                .unwrap_or_else(|| sql!("PUBLIC"));
-            let option = if grant.grantable { sql!(" WITH GRANT OPTION") } else { sql!("") };
-            let privilege = ServerText::from_server(grant.privilege.as_str());
-            all.push(sql!("GRANT {} ({}) ON {} TO {}{}", privilege, name, table, grantee, option));
-        }
+        all.extend(self.column.grants.iter().map(|grant| super::whole::grant(grant, Some(&name), table)));
         all
     }
 

@@ -55,6 +55,12 @@ impl Operation for AsWritten {
             let gone = found.flat_map(|table| catalog.tree(table)).map(|table| table.name.clone()).collect();
             super::whole::remove(catalog, &gone);
         }
+        if let StatementKind::Move { object, to, .. } = &self.statement.parsed.kind
+            && let Some(from) = catalog.resolve(object).map(|table| table.name.clone())
+        {
+            let to = super::whole::destination(&from, to);
+            super::whole::rename(catalog, &from, &to);
+        }
         let (name, changes): (&ObjectRef, Vec<Change<'_>>) = match &self.statement.parsed.kind {
             StatementKind::AlterTable { table, commands, .. } => (table, commands.iter().map(Change::Alter).collect()),
             StatementKind::RenameColumn { table, from, to, .. } => (table, vec![Change::Rename(from, to)]),

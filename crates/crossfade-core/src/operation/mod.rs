@@ -15,6 +15,7 @@ mod foreign_key;
 mod index_tree;
 mod mend_not_null;
 mod rename_column;
+mod rename_relation;
 mod replace;
 mod set_not_null;
 mod understand;

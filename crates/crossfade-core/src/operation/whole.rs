@@ -5,10 +5,16 @@ use std::collections::BTreeSet;
 use super::drop_table::Cleared;
 use crate::catalog::Catalog;
 use crate::catalog::Dependent;
+use crate::catalog::Grant;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
 use crate::plan::PlanContext;
+use crate::sql;
+use crate::sql::Destination;
+use crate::sql::Ident;
 use crate::sql::ObjectKind;
+use crate::sql::ServerText;
+use crate::sql::Sql;
 use crate::sql::TableName;
 use crate::step::Claim;
 
@@ -58,5 +64,48 @@ pub(super) fn remove(catalog: &mut Catalog, gone: &BTreeSet<TableName>) {
     for table in &mut catalog.tables {
         table.constraints.retain(|it| !it.references.as_ref().is_some_and(|references| gone.contains(references)));
         table.dependents.retain(|it| !it.view.as_ref().is_some_and(|view| gone.contains(view)));
+    }
+}
+
+/// Gives a right on a relation, or on one column of it.
+pub(super) fn grant(grant: &Grant, column: Option<&Ident>, relation: &TableName) -> Sql {
+    let grantee = grant.grantee.as_ref().map(|role| sql!("{}", Ident::new(role.as_str())));
+    let grantee = grantee.unwrap_or_else(|| sql!("PUBLIC"));
+    let option = if grant.grantable { sql!(" WITH GRANT OPTION") } else { sql!("") };
+    let privilege = ServerText::from_server(grant.privilege.as_str());
+    let what = column.map_or_else(|| sql!("{}", privilege), |column| sql!("{} ({})", privilege, column));
+    sql!("GRANT {} ON {} TO {}{}", what, relation, grantee, option)
+}
+
+/// Gives a relation of the model another name, wherever it is named.
+pub(super) fn rename(catalog: &mut Catalog, from: &TableName, to: &TableName) {
+    let put = |name: &mut TableName| {
+        if name == from {
+            name.clone_from(to);
+        }
+    };
+    for table in &mut catalog.tables {
+        put(&mut table.name);
+        table.partition_of.iter_mut().for_each(put);
+        table.inheritance_children.iter_mut().for_each(put);
+        table.constraints.iter_mut().filter_map(|it| it.references.as_mut()).for_each(put);
+        table.dependents.iter_mut().filter_map(|it| it.view.as_mut()).for_each(put);
+    }
+}
+
+/// The full name that an object has where it goes.
+pub(super) fn destination(from: &TableName, to: &Destination) -> TableName {
+    match to {
+        Destination::Name(name) => TableName { schema: from.schema.clone(), name: Ident::new(name.as_str()) },
+        Destination::Schema(schema) => TableName { schema: Ident::new(schema.as_str()), name: from.name.clone() },
+    }
+}
+
+/// Takes an object from one name to the other.
+pub(super) fn moved(kind: ObjectKind, from: &TableName, to: &TableName) -> Sql {
+    if from.schema == to.schema {
+        sql!("ALTER {} {} RENAME TO {}", kind, from, to.name)
+    } else {
+        sql!("ALTER {} {} SET SCHEMA {}", kind, from, to.schema)
     }
 }

@@ -31,6 +31,7 @@ use crate::migration::ValueDirective;
 use crate::plan::PlanContext;
 use crate::sql;
 use crate::sql::ColumnDefinition;
+use crate::sql::Destination;
 use crate::sql::Expr;
 use crate::sql::Ident;
 use crate::sql::ObjectRef;
@@ -230,16 +231,7 @@ impl Reader<'_> {
                 self.read_drop_index(position, statement, names, *if_exists, *cascade)
             }
             StatementKind::Drop { .. } => self.read_drop(position, statement),
-            StatementKind::Move { kind, object, .. } => {
-                self.no_values(statement);
-                if self.in_use(object).is_none() {
-                    return self.write_as_is(position, statement);
-                }
-                let why = format!("{} is not done in phases: running code names it as it was", kind.sql_name());
-                self.findings.push(
-                    Finding::error("breaks-running-code", span, why).help("when no running code uses it any more, say so: put `-- crossfade: direct REASON` on the line before"),
-                );
-            }
+            StatementKind::Move { .. } => self.read_move(position, statement),
             StatementKind::Update(update) => self.read_update(position, statement, update),
             StatementKind::CreateTable { name, if_not_exists, .. } => {
                 self.no_values(statement);
@@ -305,7 +297,10 @@ impl Reader<'_> {
                     || (what.starts_with("CREATE") || what.starts_with("RENAME") || what.starts_with("Rename"))
                         && statement.parsed.words.contains(&table.name)
             }
-            StatementKind::Move { .. } => statement.parsed.words.contains(&table.name),
+            StatementKind::Move { to: Destination::Name(name), .. } => *name == table.name,
+            StatementKind::Move { object, to: Destination::Schema(schema), .. } => {
+                object.name == table.name && table.schema.as_ref() == Some(schema)
+            }
             _ => false,
         })
     }

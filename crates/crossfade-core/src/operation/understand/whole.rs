@@ -3,6 +3,8 @@
 use super::super::drop_table::Cleared;
 use super::super::drop_table::DropTable;
 use super::super::no_table;
+use super::super::rename_relation::RenameRelation;
+use super::super::whole::destination;
 use super::Reader;
 use crate::catalog::Table;
 use crate::finding::Finding;
@@ -65,6 +67,22 @@ impl Reader<'_> {
         self.operations.push((position, Box::new(drop)));
     }
 
+    pub(super) fn read_move(&mut self, position: usize, statement: &Statement) {
+        let StatementKind::Move { object, to, if_exists, .. } = &statement.parsed.kind else { return };
+        self.no_values(statement);
+        let Some(table) = self.in_use(object).cloned() else {
+            return self.unless_unknown(position, statement, object, *if_exists);
+        };
+        let target = destination(&table.name, to);
+        if target == table.name {
+            return self.write_as_is(position, statement);
+        }
+        self.gone.push((position, table.name.clone()));
+        self.gone.push((position, target));
+        let rename = RenameRelation { table, to: to.clone(), span: statement.parsed.span };
+        self.operations.push((position, Box::new(rename)));
+    }
+
     /// What the statements in front of this one take out of its way.
     fn cleared_before(&self, position: usize) -> Cleared {
         let mut cleared = Cleared::default();
@@ -121,15 +139,54 @@ impl Reader<'_> {
         let mut findings = Vec::new();
         for (at, gone) in &self.gone {
             for (position, statement) in self.cx.migration.statements.iter().enumerate() {
-                if position != *at && statement.direct.is_none() && self.names_relation(statement, gone) {
+                let harmless = position < *at && self.leaves_the_form(statement) && self.is_move(*at);
+                if position != *at && !harmless && statement.direct.is_none() && self.names_relation(statement, gone) {
                     findings.push(
                         Finding::error("interference", statement.parsed.span, format!("this names {gone}, which this file drops or renames in phases"))
-                            .help("put it into a migration of its own, before or after this one; or say that it may run at once: `-- crossfade: direct REASON`"),
+                            .help("put it into a migration of its own, before or after this one (what only names a table that is renamed may stand in front of the rename); or say that it may run at once: `-- crossfade: direct REASON`"),
                     );
                 }
             }
         }
         self.findings.extend(findings);
+    }
+
+    fn is_move(&self, position: usize) -> bool {
+        let statement = self.cx.migration.statements.get(position);
+        statement.is_some_and(|statement| matches!(statement.parsed.kind, StatementKind::Move { .. }))
+    }
+
+    /// Whether the columns and the rights of every table are the same after this statement, and it does nothing at contract or later.
+    fn leaves_the_form(&self, statement: &Statement) -> bool {
+        match &statement.parsed.kind {
+            StatementKind::AlterTable { commands, .. } => commands.iter().all(|command| match command {
+                AlterCommand::SetDefault { .. }
+                | AlterCommand::DropNotNull { .. }
+                | AlterCommand::AddConstraint(_)
+                | AlterCommand::Other { breaks: None, .. } => true,
+                AlterCommand::AddColumn { .. }
+                | AlterCommand::DropColumn { .. }
+                | AlterCommand::AlterType { .. }
+                | AlterCommand::SetNotNull { .. }
+                | AlterCommand::DropConstraint { .. }
+                | AlterCommand::Other { breaks: Some(_), .. } => false,
+            }),
+            StatementKind::Other { what, .. } => {
+                matches!(
+                    what.as_str(),
+                    "INSERT" | "DELETE" | "MERGE" | "COMMENT" | "RENAME CONSTRAINT" | "CREATE VIEW" | "CREATE TRIGGER"
+                )
+            }
+            StatementKind::CreateIndex(_) | StatementKind::Update(_) => true,
+            StatementKind::RenameColumn { .. }
+            | StatementKind::Drop { .. }
+            | StatementKind::Move { .. }
+            | StatementKind::DropIndex { .. }
+            | StatementKind::CreateTable { .. }
+            | StatementKind::Transaction(_)
+            | StatementKind::NotInTransaction { .. }
+            | StatementKind::CopyFromStdin => false,
+        }
     }
 
     /// Whether a statement works on a relation, as far as its text tells. A word alone is not enough where it may be a column's name.

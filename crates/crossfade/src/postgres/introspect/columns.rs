@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use crossfade_core::catalog::Column;
 use crossfade_core::catalog::ColumnDefault;
-use crossfade_core::catalog::ColumnGrant;
+use crossfade_core::catalog::Grant;
 use crossfade_core::sql::ServerText;
 use tokio_postgres::Client;
 use tokio_postgres::Row;
@@ -144,13 +144,13 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
     })
 }
 
-type GrantsByColumn = HashMap<(Oid, i16), Vec<ColumnGrant>>;
+type GrantsByColumn = HashMap<(Oid, i16), Vec<Grant>>;
 
 async fn grants(client: &Client, found: &Found) -> Result<GrantsByColumn, tokio_postgres::Error> {
     let mut grants = GrantsByColumn::new();
     for row in found.query(client, GRANTS).await? {
         let place = (row.try_get("oid")?, row.try_get("number")?);
-        grants.entry(place).or_default().push(ColumnGrant {
+        grants.entry(place).or_default().push(Grant {
             privilege: row.try_get("privilege")?,
             grantee: row.try_get("grantee")?,
             grantable: row.try_get("grantable")?,

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::collections::HashSet;
 
+use crossfade_core::catalog::Grant;
 use crossfade_core::catalog::Table;
 use crossfade_core::catalog::TableKind;
 use crossfade_core::sql;
@@ -39,6 +40,8 @@ const RELATIONS: &str = "
              WHERE o.option_name = 'fillfactor') AS fill_factor,
            CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS partition_bound,
            CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_by,
+           CASE WHEN c.relowner <> current_user::regrole THEN pg_get_userbyid(c.relowner)::text END AS owner,
+           c.relrowsecurity,
            p.oid AS parent, pn.nspname::text AS parent_schema, p.relname::text AS parent_name,
            CASE WHEN c.relkind = 'p' THEN ARRAY(
                SELECT a.attname::text
@@ -77,6 +80,18 @@ const CHILDREN: &str = "
      WHERE NOT c.relispartition AND c.relkind IN ('r', 'p', 'f')
      ORDER BY n.nspname, c.relname";
 
+/// The owner has its rights by itself.
+const GRANTS: &str = "
+    SELECT t.oid, g.privilege_type::text AS privilege,
+           CASE WHEN g.grantee <> 0 THEN pg_get_userbyid(g.grantee)::text END AS grantee,
+           bool_or(g.is_grantable) AS grantable
+      FROM unnest($1) AS t(oid)
+      JOIN pg_class c ON c.oid = t.oid
+     CROSS JOIN LATERAL aclexplode(c.relacl) AS g
+     WHERE g.grantee <> c.relowner
+     GROUP BY 1, 2, 3
+     ORDER BY 1, 3 NULLS FIRST, 2";
+
 const KEEP: &str = "SAVEPOINT look; SET LOCAL lock_timeout = '100ms'";
 const LET_GO: &str = "ROLLBACK TO SAVEPOINT look; RELEASE SAVEPOINT look";
 
@@ -113,6 +128,9 @@ pub(super) async fn read(client: &Client, own_schema: &str, block_size: u32) -> 
             partition_bound: server_text(&row, "partition_bound")?,
             partition_by: server_text(&row, "partition_by")?,
             inheritance_children: Vec::new(),
+            owner: row.try_get("owner")?,
+            grants: Vec::new(),
+            row_security: row.try_get("relrowsecurity")?,
             partition_key: row.try_get("partition_key")?,
             columns: Vec::new(),
             constraints: Vec::new(),
@@ -125,6 +143,16 @@ pub(super) async fn read(client: &Client, own_schema: &str, block_size: u32) -> 
         let Some(child) = name(&row, "schema", "name")? else { continue };
         if let Some(table) = found.table(row.try_get("oid")?) {
             table.inheritance_children.push(child);
+        }
+    }
+    for row in found.query(client, GRANTS).await? {
+        let grant = Grant {
+            privilege: row.try_get("privilege")?,
+            grantee: row.try_get("grantee")?,
+            grantable: row.try_get("grantable")?,
+        };
+        if let Some(table) = found.table(row.try_get("oid")?) {
+            table.grants.push(grant);
         }
     }
     for oid in empty_ones(client, &found, &small).await? {
