@@ -12,7 +12,7 @@ use crate::sql::Sql;
 use crate::sql::TableName;
 
 /// The format of stored plans. It grows with every change that an older binary could misread.
-pub const PLAN_FORMAT: u32 = 1;
+pub const PLAN_FORMAT: u32 = 2;
 
 /// The part of a migration that a step belongs to, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -234,9 +234,9 @@ pub struct Validate {
     pub help: String,
 }
 
-/// Filling rows in chunks of physical blocks.
+/// Changing rows in chunks: of physical blocks, or of a key.
 ///
-/// Source: DESIGN "Backfill", algorithms B3 and B3.4 (TID ranges, striped).
+/// Source: DESIGN "Backfill", algorithms B2 (keys), B3 and B3.4 (TID ranges, striped).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfill {
     /// The table by the name that people know.
@@ -245,6 +245,26 @@ pub struct Backfill {
     pub units: Vec<BackfillUnit>,
     /// Whether triggers of the user may be kept from firing, because the direct way would not have fired them.
     pub quiet: bool,
+    /// What becomes of the rows that it changed.
+    #[serde(default, skip_serializing_if = "Outcome::is_verified")]
+    pub outcome: Outcome,
+}
+
+/// What becomes of the rows that a backfill changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// They are of the new form, which goes again on the way back; a verify proves them.
+    #[default]
+    Verified,
+    /// It is the user's own statement, done a part at a time: what it did stays, unless its step has an undo.
+    Lasting,
+}
+
+impl Outcome {
+    fn is_verified(&self) -> bool {
+        *self == Outcome::Verified
+    }
 }
 
 /// One relation of a backfill.
@@ -252,7 +272,7 @@ pub struct Backfill {
 pub struct BackfillUnit {
     /// The relation.
     pub relation: TableName,
-    /// The UPDATE of one chunk. Its parameters are described at [`ChunkBounds`].
+    /// The statement of one chunk. Its parameters are described at [`ChunkBounds`].
     pub statement: Sql,
     /// How a chunk's bounds are bound.
     pub bounds: ChunkBounds,
@@ -262,6 +282,18 @@ pub struct BackfillUnit {
     pub stripes: u32,
     /// Rows in the relation, as the statistics have it.
     pub estimated_rows: u64,
+    /// How it is cut, where it is cut by its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyCut>,
+}
+
+/// How a relation is cut into chunks by its key. A key is bound and returned as the text of each of its columns (`text[]`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyCut {
+    /// Returns the highest key; no row where the relation is empty.
+    pub end: Sql,
+    /// Returns the `$3`-th key behind `$1` and up to `$2`; no row where there are fewer.
+    pub cut: Sql,
 }
 
 /// How the bounds of a chunk are bound to its statement.
@@ -272,6 +304,8 @@ pub enum ChunkBounds {
     TidRange,
     /// `$1`, `$2`: the first block and the one behind the last, as bigint; `$3` stripes, `$4` the stripe. PostgreSQL 13.
     TidList,
+    /// `$1`: the key behind which the chunk begins, or NULL; `$2`: its last key. Both as `text[]`.
+    Keys,
 }
 
 /// Counting rows in which old and new form differ.

@@ -130,6 +130,7 @@ pub(super) fn chunks(bounds: ChunkBounds, stripes: u32, rows: u64, relation: &st
     let by = match bounds {
         ChunkBounds::TidRange => "physical range",
         ChunkBounds::TidList => "block",
+        ChunkBounds::Keys => "key",
     };
     let stripes = if stripes > 1 { format!(", {stripes} stripes a window") } else { String::new() };
     format!("in chunks by {by}{stripes}; {relation} has about {}", human::counted(rows, "row", "rows"))

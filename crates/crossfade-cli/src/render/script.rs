@@ -108,6 +108,9 @@ fn chunked(about: &str, bounds: ChunkBounds, statement: &str) -> String {
     let parameters = match bounds {
         ChunkBounds::TidRange => "$1: the first TID, $2: the one behind the last, as text; $3: stripes; $4: the stripe",
         ChunkBounds::TidList => "$1: the first block, $2: the one behind the last; $3: stripes; $4: the stripe",
+        ChunkBounds::Keys => {
+            "$1: the key behind which the chunk begins, $2: its last key, as the texts of their columns"
+        }
     };
     let mut out = comment(&format!("{about}; each chunk in a transaction of its own"));
     out.push_str(&comment(parameters));

@@ -117,6 +117,7 @@ fn plan() -> PlanReport {
         bounds,
         stripes: 8,
         estimated_rows: 500_000,
+        keys: None,
     };
     let compare = VerifyUnit {
         relation: users(),
@@ -144,7 +145,7 @@ fn plan() -> PlanReport {
         (
             Phase::Migrate,
             "fill users.age",
-            Action::Backfill(Backfill { table: users(), units: vec![fill], quiet: true }),
+            Action::Backfill(Backfill { table: users(), units: vec![fill], quiet: true, outcome: Outcome::Verified }),
             None,
             vec![],
         ),

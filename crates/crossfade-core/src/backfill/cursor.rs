@@ -21,6 +21,18 @@ pub struct Cursor {
     pub width: u64,
     /// The stripe within the window.
     pub stripe: u32,
+    /// Where a sweep by keys stands. `window`, `width` and `end_block` then count rows, as far as they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<KeyPlace>,
+}
+
+/// Where a sweep by keys stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyPlace {
+    /// The last key that is done with; none at the beginning of a relation.
+    pub after: Option<Vec<String>>,
+    /// The highest key of each relation when the sweep began, none where it was empty: later rows are left alone.
+    pub ends: Vec<Option<Vec<String>>>,
 }
 
 /// The physical range of one transaction.
@@ -39,12 +51,38 @@ pub struct Chunk {
 impl Cursor {
     /// The beginning of a relation of `end_block` blocks.
     pub fn start(unit: u32, file_node: u32, end_block: u64, width: u64) -> Cursor {
-        Cursor { unit, file_node, end_block, window: 0, width: width.max(1), stripe: 0 }
+        Cursor { unit, file_node, end_block, window: 0, width: width.max(1), stripe: 0, keys: None }
+    }
+
+    /// The beginning of a relation that is swept by its key, of about so many rows.
+    pub fn start_of_keys(unit: u32, ends: Vec<Option<Vec<String>>>, rows: u64, width: u64) -> Cursor {
+        let keys = Some(KeyPlace { after: None, ends });
+        Cursor { keys, ..Cursor::start(unit, 0, rows, width) }
     }
 
     /// Whether the relation is swept.
     pub fn is_done(&self) -> bool {
-        self.window >= self.end_block
+        match &self.keys {
+            Some(keys) => self.end_key().is_none_or(|end| keys.after.as_ref() == Some(end)),
+            None => self.window >= self.end_block,
+        }
+    }
+
+    /// The last key of the relation that is swept by keys.
+    pub fn end_key(&self) -> Option<&Vec<String>> {
+        self.keys.as_ref()?.ends.get(self.unit as usize)?.as_ref()
+    }
+
+    /// The cursor behind this key.
+    #[must_use]
+    pub fn behind(&self, key: &[String], width: u64) -> Cursor {
+        let mut next = self.clone();
+        if let Some(keys) = &mut next.keys {
+            keys.after = Some(key.to_vec());
+        }
+        next.window = next.window.saturating_add(next.width);
+        next.width = width.max(1);
+        next
     }
 
     /// The chunk that this cursor stands before.
@@ -69,8 +107,12 @@ impl Cursor {
 
     /// How much of the relation is swept, 0 to 1.
     pub fn fraction(&self, stripes: u32) -> f64 {
-        if self.end_block == 0 || self.is_done() {
+        if self.is_done() {
             return 1.0;
+        }
+        if self.keys.is_some() {
+            // How many rows there are is an estimate, and the end is known by its key only.
+            return (self.window as f64 / self.end_block.max(1) as f64).min(0.99);
         }
         let chunk = self.chunk(stripes);
         let within = f64::from(self.stripe) / f64::from(stripes.max(1)) * (chunk.to - chunk.from) as f64;
@@ -83,6 +125,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_sweep_by_keys_ends_at_the_key_that_it_began_with() {
+        let key = |text: &str| vec![text.to_owned(), "b".to_owned()];
+        let mut cursor = Cursor::start_of_keys(1, vec![None, Some(key("9"))], 100, 10);
+        assert!(!cursor.is_done());
+        cursor = cursor.behind(&key("5"), 20);
+        assert!(!cursor.is_done() && cursor.fraction(1) > 0.0);
+        let text = serde_json::to_string(&cursor).unwrap_or_default();
+        assert_eq!(serde_json::from_str::<Cursor>(&text).ok().as_ref(), Some(&cursor));
+        cursor = cursor.behind(&key("9"), 20);
+        assert!(cursor.is_done());
+        assert!(Cursor::start_of_keys(0, vec![None], 0, 10).is_done());
+        let before = r#"{"unit":0,"file_node":1,"end_block":8,"window":0,"width":4,"stripe":0}"#;
+        assert_eq!(serde_json::from_str::<Cursor>(before).ok(), Some(Cursor::start(0, 1, 8, 4)));
+    }
 
     proptest! {
         #[test]

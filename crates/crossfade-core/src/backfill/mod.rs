@@ -5,5 +5,6 @@ mod servo;
 
 pub use cursor::Chunk;
 pub use cursor::Cursor;
+pub use cursor::KeyPlace;
 pub use servo::ChunkServo;
 pub use servo::ServoLimits;

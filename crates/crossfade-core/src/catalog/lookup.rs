@@ -6,6 +6,7 @@ use super::Constraint;
 use super::Index;
 use super::Table;
 use super::TableKind;
+use crate::sql::IndexDefinition;
 use crate::sql::ObjectRef;
 use crate::sql::TableName;
 
@@ -111,6 +112,30 @@ impl Table {
     /// Indexes that touch this column.
     pub fn indexes_on<'a>(&'a self, column: &'a str) -> impl Iterator<Item = &'a Index> {
         self.indexes.iter().filter(move |index| index.columns.iter().any(|name| name == column))
+    }
+
+    /// A key by whose ranges the rows can be gone through, each of them once: of the primary key, or of a unique index over NOT NULL columns.
+    /// None of `avoid` is in it.
+    pub fn sweep_key(&self, avoid: &[String]) -> Option<Vec<&Column>> {
+        let deferrable = |index: &Index| {
+            let owner = self.constraints.iter().find(|constraint| constraint.index.as_ref() == Some(&index.name));
+            owner.is_some_and(|constraint| constraint.deferrable)
+        };
+        let usable =
+            |index: &&Index| index.unique && index.valid && !index.expression_or_predicate && !deferrable(index);
+        let key = |index: &Index| -> Option<Vec<&Column>> {
+            let names = IndexDefinition::parse(&index.definition)?.plain_keys()?;
+            let column = |name: &String| self.column(name).filter(|column| column.not_null && !avoid.contains(name));
+            names.iter().map(column).collect()
+        };
+        let mut keys: Vec<(bool, usize, Vec<&Column>)> = self
+            .indexes
+            .iter()
+            .filter(usable)
+            .filter_map(|index| key(index).map(|columns| (!index.primary, columns.len(), columns)))
+            .collect();
+        keys.sort_by_key(|(secondary, width, _)| (*secondary, *width));
+        keys.into_iter().next().map(|(_, _, columns)| columns)
     }
 
     /// The columns of the primary key, or of a unique index over NOT NULL columns, for naming rows.

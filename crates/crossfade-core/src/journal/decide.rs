@@ -5,6 +5,7 @@ use super::Progress;
 use super::StepStatus;
 use crate::step::Action;
 use crate::step::Hold;
+use crate::step::Outcome;
 use crate::step::Phase;
 use crate::step::Plan;
 use crate::step::Step;
@@ -27,7 +28,7 @@ pub enum Decision {
     Finished,
     /// All is undone.
     RolledBack,
-    /// There is no way back any more: the step that dropped the old form can't be undone.
+    /// There is no way back any more: the step dropped the old form, or changed rows that nothing changes back.
     Stuck(StepId),
 }
 
@@ -64,12 +65,11 @@ fn forward(plan: &Plan, progress: &Progress) -> Decision {
 }
 
 fn backward(plan: &Plan, progress: &Progress) -> Decision {
-    let gone = plan
-        .steps
-        .iter()
-        .zip(&progress.steps)
-        .find(|(step, status)| **status == StepStatus::Succeeded && step.undo.is_none() && is_for_good(step));
-    if let Some((step, _)) = gone {
+    let gone = plan.steps.iter().zip(&progress.steps).zip(&progress.chunks).find(|((step, status), chunks)| {
+        let done = **status == StepStatus::Succeeded && step.undo.is_none() && is_for_good(step);
+        done || in_part(step, **status) && chunks.is_some()
+    });
+    if let Some(((step, _), _)) = gone {
         return Decision::Stuck(step.id);
     }
     for (step, status) in plan.steps.iter().zip(&progress.steps).rev() {
@@ -88,14 +88,21 @@ fn backward(plan: &Plan, progress: &Progress) -> Decision {
     Decision::RolledBack
 }
 
+/// Whether a statement over many rows is done to a part of them. Its undo is meant for all.
+fn in_part(step: &Step, status: StepStatus) -> bool {
+    match (&step.action, status) {
+        (Action::Backfill(backfill), StepStatus::Running | StepStatus::Failed) => backfill.outcome == Outcome::Lasting,
+        _ => false,
+    }
+}
+
 /// Whether a step without an undo leaves something behind: what the user's own statements did, and what contract did to the schema.
 fn is_for_good(step: &Step) -> bool {
     let contracted = step.phase >= Phase::Contract;
     match &step.action {
         Action::Ddl(ddl) => !ddl.statements.is_empty() && (contracted || ddl.as_written),
         Action::Concurrently(_) => contracted,
-        Action::Validate(_) | Action::Backfill(_) | Action::Verify(_) | Action::Assert(_) | Action::Hold { .. } => {
-            false
-        }
+        Action::Backfill(backfill) => backfill.outcome == Outcome::Lasting,
+        Action::Validate(_) | Action::Verify(_) | Action::Assert(_) | Action::Hold { .. } => false,
     }
 }

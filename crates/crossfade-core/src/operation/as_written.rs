@@ -122,31 +122,34 @@ fn apply(table: &mut Table, change: &Change<'_>) {
 
 /// Adds a statement's step.
 pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mut StepsBuilder<'_>) {
-    let (what, touched) = touches(&statement.parsed.kind);
-    let locks = table_locks(cx, touched);
+    let locks = table_locks(cx, touches(&statement.parsed.kind).1);
     let undo = statement.undo.clone().or_else(|| undo(cx.catalog, &statement.parsed.kind));
     let undo = undo.map(|undo| {
         let locks = undo_locks(cx, &statement.parsed.kind, &undo);
         (undo, locks)
     });
-    let one_line = statement.parsed.text.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown: String = one_line.chars().take(90).collect();
-    let summary = if one_line.is_empty() {
-        what
-    } else if shown.len() < one_line.len() {
-        format!("{shown}…")
-    } else {
-        shown
-    };
     let at = Some(statement.parsed.span);
     steps.as_written(
         Phase::Expand,
-        summary,
+        summary(statement),
         crate::step::Statement { sql: statement.parsed.text.clone(), at },
         undo,
         locks,
         Vec::new(),
     );
+}
+
+/// The beginning of a statement's text, in one line.
+pub(super) fn summary(statement: &Statement) -> String {
+    let one_line = statement.parsed.text.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = one_line.chars().take(90).collect();
+    if one_line.is_empty() {
+        touches(&statement.parsed.kind).0
+    } else if shown.len() < one_line.len() {
+        format!("{shown}…")
+    } else {
+        shown
+    }
 }
 
 /// The locks on existing tables that keep writers or vacuum out, with what they reach below a partitioned table. A view is left out: the
@@ -168,7 +171,7 @@ fn table_locks(cx: &PlanContext<'_>, touched: Vec<(ObjectRef, LockMode)>) -> Vec
 
 /// What the way back of a statement locks. Dropping a table drops the triggers of its foreign keys from the tables that they point to, which
 /// takes ACCESS EXCLUSIVE there (measured: reference lint-rules A13, 7); so does dropping a foreign key, a column or an index.
-fn undo_locks(cx: &PlanContext<'_>, kind: &StatementKind, undo: &Sql) -> Vec<TableLock> {
+pub(super) fn undo_locks(cx: &PlanContext<'_>, kind: &StatementKind, undo: &Sql) -> Vec<TableLock> {
     let strongest = |(table, _): (ObjectRef, LockMode)| (table, LockMode::AccessExclusive);
     let mut touched: Vec<(ObjectRef, LockMode)> =
         touches(kind).1.into_iter().filter(|(_, mode)| *mode > LockMode::RowExclusive).map(strongest).collect();

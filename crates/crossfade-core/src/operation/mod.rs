@@ -8,6 +8,7 @@ mod add_constraint;
 mod add_key;
 mod alter_type;
 mod as_written;
+mod change_rows;
 mod create_index;
 mod drop_index;
 mod drop_table;
@@ -43,6 +44,8 @@ use crate::step::Claim;
 pub enum Role {
     /// It runs as it is written, at once.
     AsWritten,
+    /// It changes rows of a big table, and nothing of the schema.
+    Rows,
     /// It builds an index.
     Index,
     /// It goes through phases.

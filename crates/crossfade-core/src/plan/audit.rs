@@ -2,7 +2,9 @@
 
 use crate::lock::LockMode;
 use crate::step::Action;
+use crate::step::ChunkBounds;
 use crate::step::Hold;
+use crate::step::Outcome;
 use crate::step::Phase;
 use crate::step::Plan;
 use crate::step::PlanKind;
@@ -33,12 +35,21 @@ pub fn audit(plan: &Plan) -> Vec<String> {
             Action::Hold { until: Hold::Deploy } => deploy_held = true,
             Action::Hold { until: Hold::Retention } => retention_held = true,
             Action::Backfill(backfill) => {
-                filled_tables.push(backfill.table.clone());
+                match backfill.outcome {
+                    Outcome::Verified => filled_tables.push(backfill.table.clone()),
+                    Outcome::Lasting => {}
+                }
+                if backfill.units.iter().any(|unit| (unit.bounds == ChunkBounds::Keys) != unit.keys.is_some()) {
+                    say(position, "a unit of its backfill says two things of how it is cut");
+                }
                 if backfill.units.iter().any(|unit| unit.stripes == 0) {
                     say(position, "a unit of its backfill has no stripes");
                 }
             }
             Action::Verify(verify) => {
+                if verify.units.iter().any(|unit| unit.bounds == ChunkBounds::Keys) {
+                    say(position, "a verify goes by blocks");
+                }
                 filled_tables.retain(|table| *table != verify.table);
             }
             Action::Ddl(ddl) => {

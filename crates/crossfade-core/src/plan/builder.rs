@@ -29,6 +29,7 @@ use crate::step::ChunkBounds;
 use crate::step::Concurrently;
 use crate::step::Ddl;
 use crate::step::Hold;
+use crate::step::Outcome;
 use crate::step::Phase;
 use crate::step::Preflight;
 use crate::step::Statement;
@@ -40,7 +41,7 @@ use crate::step::VerifyUnit;
 
 /// The place of a step within its phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Rank {
+pub(super) enum Rank {
     Early,
     Fill,
     Body,
@@ -77,7 +78,7 @@ pub type Locked = (Vec<TableLock>, Vec<Sql>);
 
 /// Collects steps.
 pub struct StepsBuilder<'a> {
-    cx: PlanContext<'a>,
+    pub(super) cx: PlanContext<'a>,
     /// The schema as the operations before the one in hand will leave it.
     now: Catalog,
     drafts: Vec<Draft>,
@@ -85,7 +86,9 @@ pub struct StepsBuilder<'a> {
     preflight: Vec<Preflight>,
     findings: Vec<Finding>,
     /// Statements as written whose way back is not known, and their phase.
-    without_undo: Vec<(Phase, crate::sql::Span)>,
+    pub(super) without_undo: Vec<(Phase, crate::sql::Span)>,
+    /// Where the last statement that goes through a table in chunks stands: what is written behind it comes behind it.
+    pub(super) behind_rows: Option<Phase>,
 }
 
 impl<'a> StepsBuilder<'a> {
@@ -99,6 +102,7 @@ impl<'a> StepsBuilder<'a> {
             preflight: Vec::new(),
             findings: Vec::new(),
             without_undo: Vec::new(),
+            behind_rows: None,
         }
     }
 
@@ -124,15 +128,16 @@ impl<'a> StepsBuilder<'a> {
         locks: Vec<TableLock>,
         hazards: Vec<String>,
     ) {
-        if let (None, Some(at)) = (&undo, statement.at) {
-            self.without_undo.push((phase, at));
-        }
         // What the way back locks is declared with the step, and looked for before it is asked for.
         let declare = |declared: &mut Vec<TableLock>, undo: &Option<(Sql, Vec<TableLock>)>| {
             for lock in undo.iter().flat_map(|(_, locks)| locks) {
                 add_lock(declared, lock.clone());
             }
         };
+        let phase = self.behind_rows.map_or(phase, |behind| behind.max(phase));
+        if let (None, Some(at)) = (&undo, statement.at) {
+            self.without_undo.push((phase, at));
+        }
         if let Some(Draft {
             phase: last_phase,
             rank: Rank::Body,
@@ -349,7 +354,7 @@ impl<'a> StepsBuilder<'a> {
     }
 
     #[expect(clippy::too_many_arguments, reason = "they are the fields of a step, each once")]
-    fn push(
+    pub(super) fn push(
         &mut self,
         phase: Phase,
         rank: Rank,
@@ -362,7 +367,7 @@ impl<'a> StepsBuilder<'a> {
         self.drafts.push(Draft { phase, rank, summary, action, undo, locks, hazards });
     }
 
-    fn tree_locks(&self, table: &Table, mode: LockMode) -> Vec<TableLock> {
+    pub(super) fn tree_locks(&self, table: &Table, mode: LockMode) -> Vec<TableLock> {
         self.cx.catalog.tree(table).into_iter().map(|relation| TableLock::new(relation.name.clone(), mode)).collect()
     }
 
@@ -639,9 +644,10 @@ impl<'a> StepsBuilder<'a> {
                 bounds,
                 stripes: stripes(leaf),
                 estimated_rows: leaf.estimated_rows,
+                keys: None,
             })
             .collect();
-        Backfill { table: table.name.clone(), units, quiet }
+        Backfill { table: table.name.clone(), units, quiet, outcome: Outcome::Verified }
     }
 
     fn lower_verify(&mut self, table: &Table, filling: &[&Group], phase: Phase, help: String) {
@@ -766,21 +772,30 @@ impl<'a> StepsBuilder<'a> {
         }
     }
 
-    fn bounds(&self) -> ChunkBounds {
+    pub(crate) fn bounds(&self) -> ChunkBounds {
         if self.cx.catalog.major() >= 14 { ChunkBounds::TidRange } else { ChunkBounds::TidList }
     }
 
     fn in_chunk(&self, bounds: ChunkBounds) -> Sql {
-        match bounds {
-            ChunkBounds::TidRange => sql!(
-                "ctid >= ($1::text)::tid AND ctid < ($2::text)::tid AND ($3::int4 = 1 OR (((ctid::text)::point)[1])::int4 % $3::int4 = $4::int4)"
-            ),
-            // Before 14 there is no TID range scan; the TIDs that a block can hold are written out.
-            ChunkBounds::TidList => sql!(
-                "ctid = ANY (ARRAY(SELECT format('(%s,%s)', b, o)::tid FROM generate_series($1::int8, $2::int8 - 1) AS b, generate_series(1, {}) AS o WHERE $3::int4 = 1 OR o % $3::int4 = $4::int4))",
-                crate::sql::Number(i64::from(self.cx.catalog.block_size.max(8192) / 28))
-            ),
-        }
+        in_blocks(bounds, self.cx.catalog.block_size, &sql!("ctid"))
+    }
+}
+
+/// Whether a row, by its `ctid`, stands in the chunk.
+pub(super) fn in_blocks(bounds: ChunkBounds, block_size: u32, ctid: &Sql) -> Sql {
+    match bounds {
+        ChunkBounds::TidRange => sql!(
+            "{} >= ($1::text)::tid AND {} < ($2::text)::tid AND ($3::int4 = 1 OR ((({}::text)::point)[1])::int4 % $3::int4 = $4::int4)",
+            ctid,
+            ctid,
+            ctid
+        ),
+        // Before 14 there is no TID range scan; the TIDs that a block can hold are written out.
+        ChunkBounds::TidList | ChunkBounds::Keys => sql!(
+            "{} = ANY (ARRAY(SELECT format('(%s,%s)', b, o)::tid FROM generate_series($1::int8, $2::int8 - 1) AS b, generate_series(1, {}) AS o WHERE $3::int4 = 1 OR o % $3::int4 = $4::int4))",
+            ctid,
+            crate::sql::Number(i64::from(block_size.max(8192) / 28))
+        ),
     }
 }
 
@@ -796,14 +811,14 @@ fn row_key(table: &Table) -> Sql {
     Sql::join(parts, " || ', ' || ")
 }
 
-fn locate(table: &Table, leaf: &Table) -> Sql {
+pub(super) fn locate(table: &Table, leaf: &Table) -> Sql {
     sql!("SELECT {} FROM ONLY {} WHERE ctid = ($1::text)::tid", row_key(table), leaf.name)
 }
 
 /// Stripes for a relation: half the rows of a page, from 4 to 16; one where pages have room or hold few rows.
 ///
 /// Source: reference B3.4, measured: with k stripes about 1/k of the rows leave their page.
-fn stripes(table: &Table) -> u32 {
+pub(super) fn stripes(table: &Table) -> u32 {
     if table.blocks < 64 || table.fill_factor.is_some_and(|percent| percent <= 60) {
         return 1;
     }
@@ -811,7 +826,7 @@ fn stripes(table: &Table) -> u32 {
     if rows_per_block < 8 { 1 } else { (rows_per_block / 2).clamp(4, 16) as u32 }
 }
 
-fn add_lock(locks: &mut Vec<TableLock>, lock: TableLock) {
+pub(super) fn add_lock(locks: &mut Vec<TableLock>, lock: TableLock) {
     match locks.iter_mut().find(|known| known.table == lock.table) {
         Some(known) if known.mode.covers(lock.mode) => {}
         Some(known) if lock.mode.covers(known.mode) => known.mode = lock.mode,

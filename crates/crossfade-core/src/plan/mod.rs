@@ -2,11 +2,14 @@
 
 mod audit;
 mod builder;
+mod rows;
 mod sync;
 
 pub use audit::audit;
 pub use builder::StepsBuilder;
 pub(crate) use builder::can_be_swept;
+pub use rows::Part;
+pub(crate) use rows::RowsStep;
 pub use sync::Group;
 pub use sync::NewColumn;
 pub use sync::OldColumn;

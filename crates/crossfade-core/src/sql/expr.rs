@@ -240,7 +240,7 @@ fn walk(value: &Value, found: &mut Found) {
     }
 }
 
-fn string_of(node: &Value) -> Option<String> {
+pub(super) fn string_of(node: &Value) -> Option<String> {
     node["node"]["String"]["sval"].as_str().or_else(|| node["String"]["sval"].as_str()).map(str::to_owned)
 }
 

@@ -1,5 +1,6 @@
 //! A file's text to statements with spans, and its comments.
 
+use super::RowsStatement;
 use super::Span;
 use super::Sql;
 use super::StatementKind;
@@ -17,6 +18,8 @@ pub struct ParsedStatement {
     pub kind: StatementKind,
     /// Every identifier-like word in it, folded as the server folds it: to see whether it may name a thing.
     pub words: Vec<String>,
+    /// For a statement that changes rows: how to do it a part at a time.
+    pub rows: Option<RowsStatement>,
 }
 
 /// A line comment that stands on a line of its own.
@@ -72,7 +75,13 @@ pub fn parse_file(text: &str) -> Result<ParsedFile, SyntaxError> {
         let (Some(first), Some(last)) = (code.first(), code.last()) else { continue };
         let span = Span::new(first.start as usize, last.end as usize);
         let words = code.iter().filter_map(|token| word(token, text)).collect();
-        statements.push(ParsedStatement { span, text: Sql::from_source(span.of(text)), kind: classify(node), words });
+        statements.push(ParsedStatement {
+            span,
+            text: Sql::from_source(span.of(text)),
+            kind: classify(node),
+            words,
+            rows: RowsStatement::read(node),
+        });
     }
     let comments = tokens
         .iter()

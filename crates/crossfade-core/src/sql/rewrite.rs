@@ -54,7 +54,7 @@ pub(super) fn deparse_type(type_name: &protobuf::TypeName) -> Option<Sql> {
     Some(Sql::from_source(&text))
 }
 
-fn parse_expression_node(text: &str) -> Option<protobuf::Node> {
+pub(super) fn parse_expression_node(text: &str) -> Option<protobuf::Node> {
     let parsed = pg_query::parse(&format!("SELECT {text}"), 0).ok()?;
     let statement = parsed.protobuf.stmts.into_iter().next()?.stmt?.node?;
     let NodeEnum::SelectStmt(select) = statement else { return None };
@@ -184,6 +184,26 @@ impl IndexDefinition {
             _ => None,
         });
         super::index_names::column_names(elements, server_major)
+    }
+
+    /// The columns of its keys in their order, where they are plain columns in a btree's default order, without a collation or an operator
+    /// class of their own: a range of such keys is a range of the index.
+    pub fn plain_keys(&self) -> Option<Vec<String>> {
+        if !matches!(self.statement.access_method.as_str(), "" | "btree") || self.statement.where_clause.is_some() {
+            return None;
+        }
+        let plain = |param: &protobuf::Node| match &param.node {
+            Some(NodeEnum::IndexElem(element))
+                if element.expr.is_none()
+                    && element.collation.is_empty()
+                    && element.opclass.is_empty()
+                    && element.ordering() != protobuf::SortByDir::SortbyDesc =>
+            {
+                Some(element.name.clone())
+            }
+            _ => None,
+        };
+        self.statement.index_params.iter().map(plain).collect()
     }
 
     /// The columns that it is over, as far as they are named: keys, INCLUDE, expressions and predicate.

@@ -127,6 +127,9 @@ fn render_action(text: &mut String, what: &str, action: &Action) {
                 let how = format!("{} in {} stripes, {:?}", unit.relation, unit.stripes, unit.bounds);
                 line(text, what, &how);
                 line(text, what, unit.statement.as_str());
+                for (about, query) in unit.keys.iter().flat_map(|keys| [("up to", &keys.end), ("cut by", &keys.cut)]) {
+                    line(text, what, &format!("{about}: {query}"));
+                }
             }
         }
         Action::Verify(verify) => verify.units.iter().for_each(|unit| line(text, what, unit.query.as_str())),

@@ -11,6 +11,7 @@ use crossfade_core::journal::state_of;
 use crossfade_core::step::Action;
 use crossfade_core::step::Ddl;
 use crossfade_core::step::Hold;
+use crossfade_core::step::Outcome;
 use crossfade_core::step::Phase;
 use crossfade_core::step::Plan;
 use crossfade_core::step::StepId;
@@ -44,10 +45,13 @@ fn every_prefix_goes_forward_to_the_end() {
 fn every_prefix_goes_back_to_the_beginning_unless_the_old_form_is_gone() {
     for_every_prefix(|name, plan, prefix| {
         let gone = plan.steps.iter().any(|step| {
+            let done = succeeded(prefix, step.id) > 0;
             let for_good = |ddl: &Ddl| !ddl.statements.is_empty() && (step.phase >= Phase::Contract || ddl.as_written);
-            step.undo.is_none()
-                && matches!(&step.action, Action::Ddl(ddl) if for_good(ddl))
-                && succeeded(prefix, step.id) > 0
+            // Rows that a statement of the user's changed stay so, and a part of them can't be taken back.
+            let rows = matches!(&step.action, Action::Backfill(backfill) if backfill.outcome == Outcome::Lasting);
+            let begun = count(prefix, |event| matches!(event, Event::ChunkDone { step: id, .. } if *id == step.id)) > 0;
+            let lasts = rows || matches!(&step.action, Action::Ddl(ddl) if for_good(ddl));
+            lasts && step.undo.is_none() && done || rows && begun && !done
         });
         let mut events = prefix.to_vec();
         events.push(Event::Requested { request: Request::Rollback });

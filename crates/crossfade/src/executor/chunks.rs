@@ -15,20 +15,23 @@ use crossfade_core::sql::TableName;
 use crossfade_core::step::Backfill;
 use crossfade_core::step::BackfillUnit;
 use crossfade_core::step::ChunkBounds;
+use crossfade_core::step::Outcome;
 use crossfade_core::step::Step;
 use crossfade_core::step::Verify;
-use crossfade_core::step::VerifyUnit;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::types::Type;
 
 use super::Done;
 use super::Executor;
+use super::bad_rows::Sweep;
 use super::ddl::is_lock_failure;
+use super::keys::key_limits;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;
 use crate::observer::Notice;
+use crate::postgres::store::Follows;
 use crate::postgres::store::finish;
 
 /// How long a chunk waits for a row. Below `deadlock_timeout`, and a chunk is short: where we and the application wait for each other, we
@@ -40,9 +43,6 @@ const TRIES: u32 = 60;
 
 /// Blocks of the first window, times the stripes.
 const FIRST_BLOCKS: u64 = 32;
-
-/// More than a block has line pointers, as a power of two.
-const MAX_LINE_POINTERS: u32 = 512;
 
 /// Rate and time left, from what was done of late.
 struct Meter {
@@ -61,19 +61,30 @@ impl Executor<'_> {
             None => (None, 0, 0),
         };
         let first = cursor.as_ref().map_or(0, |cursor| cursor.unit as usize);
+        let mut saved = cursor.clone();
+        let ends = self.ends_of(backfill, cursor.as_ref()).await?;
         let replica = backfill.quiet && self.may_silence_triggers().await?;
         let mut meter = Meter { begun: Instant::now(), rows, fraction: 0.0, told: Instant::now() };
         for (position, unit) in backfill.units.iter().enumerate().skip(first) {
-            let mut at = self.begin_unit(position, &unit.relation, unit.stripes, cursor.take()).await?;
-            let mut servo = self.servo(at.width);
+            let fill = Fill { step, unit, replica, outcome: backfill.outcome };
+            let (mut at, mut servo) = if unit.keys.is_some() {
+                let at = self.begin_keys(position, unit, &ends, cursor.take());
+                let servo = ChunkServo::new(key_limits(self.limits()), at.width);
+                (at, servo)
+            } else {
+                let at = self.begin_unit(position, &unit.relation, unit.stripes, cursor.take()).await?;
+                let servo = self.servo(at.width);
+                (at, servo)
+            };
             while !at.is_done() {
                 self.check_stop()?;
                 let begun = Instant::now();
-                let (next, changed) = self.fill_chunk(step, unit, &at, &mut servo, replica, rows, took_ms).await?;
+                let (next, changed) = self.fill_chunk(&fill, &at, saved.as_ref(), &mut servo, rows, took_ms).await?;
                 let took = begun.elapsed();
                 rows += changed;
                 took_ms += took.as_millis() as u64;
                 at = next;
+                saved = Some(at.clone());
                 let within = at.fraction(unit.stripes);
                 self.tell(&mut meter, rows, estimated, (position as f64 + within) / backfill.units.len() as f64);
                 if changed > 0 {
@@ -140,8 +151,8 @@ impl Executor<'_> {
                 .batch_execute("BEGIN READ ONLY; SET LOCAL enable_seqscan = off; SET LOCAL lock_timeout = '5s'")
                 .await
                 .doing("read a chunk")?;
-            let params = Bound::new(chunk);
-            let row = client.query_typed_one(query.as_str(), &params.bind(bounds)).await.doing("compare a chunk")?;
+            let bound = Bound::blocks(chunk, bounds);
+            let row = client.query_typed_one(query.as_str(), &bound.params()).await.doing("compare a chunk")?;
             let keys: Option<Vec<Option<String>>> = row.get(2);
             let keys = keys.unwrap_or_default().into_iter().flatten().collect();
             Ok((row.get::<_, i64>(0) as u64, row.get::<_, i64>(1) as u64, keys))
@@ -149,24 +160,23 @@ impl Executor<'_> {
         finish(client, read.await, "read a chunk").await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one chunk")]
     async fn fill_chunk(
         &mut self,
-        step: &Step,
-        unit: &BackfillUnit,
+        fill: &Fill<'_>,
         at: &Cursor,
+        saved: Option<&Cursor>,
         servo: &mut ChunkServo,
-        replica: bool,
         rows: u64,
         took_ms: u64,
     ) -> Result<(Cursor, u64)> {
+        let unit = fill.unit;
         let mut tries = 0;
         loop {
             let begun = Instant::now();
-            let result = self.fill_once(step, unit, at, servo, replica, rows, took_ms).await;
+            let result = self.fill_once(fill, at, saved, servo, rows, took_ms).await;
             match result {
                 Ok(Filled::Changed(cursor, changed)) => {
-                    if changed > 0 {
+                    if changed > 0 || unit.keys.is_some() {
                         servo.record(begun.elapsed());
                     }
                     return Ok((cursor, changed));
@@ -186,49 +196,70 @@ impl Executor<'_> {
                     self.stop.sleep(Duration::from_millis(rand::random_range(20..100 + 50 * u64::from(tries)))).await;
                 }
                 Err(error) if error.sql_state().is_some() => {
-                    return Err(self.name_bad_row(Sweep::Fill(unit), at.chunk(unit.stripes), error).await);
+                    return Err(match &unit.keys {
+                        Some(keys) => self.name_bad_key(fill, keys, at, servo.blocks(), error).await,
+                        None => self.name_bad_row(Sweep::Fill(*fill), at.chunk(unit.stripes), error).await,
+                    });
                 }
                 Err(error) => return Err(error),
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the state of one chunk")]
     async fn fill_once(
         &self,
-        step: &Step,
-        unit: &BackfillUnit,
+        fill: &Fill<'_>,
         at: &Cursor,
+        saved: Option<&Cursor>,
         servo: &ChunkServo,
-        replica: bool,
         rows: u64,
         took_ms: u64,
     ) -> Result<Filled> {
-        let client = &self.client;
+        let (client, unit) = (&self.client, fill.unit);
         let begun = Instant::now();
         let work = async {
             let start = sql!(
-                "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = '30s'; SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = off; SET LOCAL crossfade.backfill = {}{}",
+                "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = '30s'; SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = off{}{}",
                 Literal(format!("{}ms", ROW_LOCK_TIMEOUT.as_millis())),
-                Literal(self.stored.plan.version.clone()),
-                if replica { sql!("; SET LOCAL session_replication_role = replica") } else { sql!("") }
+                self.mark(fill.outcome),
+                if fill.replica { sql!("; SET LOCAL session_replication_role = replica") } else { sql!("") }
             );
             client.batch_execute(start.as_str()).await.doing("begin a chunk")?;
-            if file_node(client, &unit.relation).await?.0 != at.file_node {
-                return Ok(Filled::Rewritten);
-            }
-            let params = Bound::new(at.chunk(unit.stripes));
+            let (bound, next) = match (&unit.keys, &at.keys) {
+                (Some(keys), Some(place)) => {
+                    // A chunk that gave way to somebody is tried again with fewer rows.
+                    let to = self.cut(keys, at, servo.blocks().min(at.width)).await?;
+                    (Bound::keys(place.after.clone(), to.clone()), at.behind(&to, servo.blocks()))
+                }
+                _ => {
+                    if file_node(client, &unit.relation).await?.0 != at.file_node {
+                        return Ok(Filled::Rewritten);
+                    }
+                    (Bound::blocks(at.chunk(unit.stripes), unit.bounds), at.next(unit.stripes, servo.blocks()))
+                }
+            };
             let changed = client
-                .execute_typed(unit.statement.as_str(), &params.bind(unit.bounds))
+                .execute_typed(unit.statement.as_str(), &bound.params())
                 .await
-                .doing(&format!("fill a chunk of {}", unit.relation))?;
-            let next = at.next(unit.stripes, servo.blocks());
+                .doing(&format!("change a chunk of {}", unit.relation))?;
             let took_ms = took_ms + begun.elapsed().as_millis() as u64;
             let progress = BackfillProgress { cursor: next, rows: rows + changed, took_ms };
-            self.store.save_cursor(client, self.lease.epoch, self.stored.id, step.id, &progress).await?;
+            let follows = if unit.keys.is_some() { Follows::Only(saved) } else { Follows::Any };
+            self.store.save_cursor(client, self.lease.epoch, self.stored.id, fill.step.id, &progress, &follows).await?;
             Ok(Filled::Changed(progress.cursor, changed))
         };
         finish(client, work.await, "commit a chunk").await
+    }
+
+    /// Marks a transaction's writes as ours, so that the sync leaves them alone. A statement of the user's is a write like the
+    /// application's.
+    pub(super) fn mark(&self, outcome: Outcome) -> Sql {
+        match outcome {
+            Outcome::Verified => {
+                sql!("; SET LOCAL crossfade.backfill = {}", Literal(self.stored.plan.version.clone()))
+            }
+            Outcome::Lasting => sql!(""),
+        }
     }
 
     /// A cursor at the beginning of a relation, or the stored one where the relation is still the same file.
@@ -249,13 +280,12 @@ impl Executor<'_> {
         Ok(Cursor::start(position as u32, node, blocks, FIRST_BLOCKS * u64::from(stripes.max(1))))
     }
 
+    fn limits(&self) -> ServoLimits {
+        ServoLimits { target: self.config.backfill.target, duty: self.config.backfill.duty, ..ServoLimits::default() }
+    }
+
     fn servo(&self, width: u64) -> ChunkServo {
-        let limits = ServoLimits {
-            target: self.config.backfill.target,
-            duty: self.config.backfill.duty,
-            ..ServoLimits::default()
-        };
-        ChunkServo::new(limits, width)
+        ChunkServo::new(self.limits(), width)
     }
 
     fn check_stop(&self) -> Result<()> {
@@ -285,69 +315,6 @@ impl Executor<'_> {
         Ok(attempt.is_ok())
     }
 
-    /// Finds the row that a chunk fails on and names its key: first the block, then the line pointer, by trying halves in transactions that
-    /// are rolled back.
-    async fn name_bad_row(&self, sweep: Sweep<'_>, chunk: Chunk, error: Error) -> Error {
-        let data = error
-            .sql_state()
-            .is_some_and(|state| state.starts_with("22") || state.starts_with("23") || state.starts_with("P0"));
-        if !data {
-            return error;
-        }
-        let go_on = "mend it (or the expression), then run `crossfade migrate` again; what is filled stays filled. `crossfade rollback` undoes it all";
-        match self.find_bad_row(sweep, chunk).await {
-            Some(key) => error.hint(format!("the row is {key} of {}: {go_on}", sweep.relation())),
-            None => error.hint(format!(
-                "the row stands in blocks {} to {} of {}: {go_on}",
-                chunk.from,
-                chunk.to.saturating_sub(1),
-                sweep.relation()
-            )),
-        }
-    }
-
-    async fn find_bad_row(&self, sweep: Sweep<'_>, chunk: Chunk) -> Option<String> {
-        let mut found = chunk;
-        while found.to - found.from > 1 {
-            let middle = found.from + (found.to - found.from) / 2;
-            let lower = Chunk { to: middle, ..found };
-            found = if self.fails(sweep, lower).await { lower } else { Chunk { from: middle, ..found } };
-        }
-        if found.stripes > 1 || !self.fails(sweep, found).await {
-            found = Chunk { stripes: 1, stripe: 0, ..found };
-        }
-        // Line pointers by halves: those that are congruent to `stripe` modulo `stripes`, with twice the modulus each time.
-        let mut place = found;
-        while place.stripes < MAX_LINE_POINTERS {
-            let (even, odd) = (
-                Chunk { stripes: place.stripes * 2, ..place },
-                Chunk { stripes: place.stripes * 2, stripe: place.stripe + place.stripes, ..place },
-            );
-            place = if self.fails(sweep, even).await { even } else { odd };
-        }
-        let tid = format!("({},{})", place.from, place.stripe);
-        let row = self.client.query_typed_opt(sweep.locate().as_str(), &[(&tid, Type::TEXT)]).await.ok()?;
-        row.and_then(|row| row.get(0))
-    }
-
-    async fn fails(&self, sweep: Sweep<'_>, chunk: Chunk) -> bool {
-        let (statement, bounds) = match sweep {
-            Sweep::Fill(unit) => (&unit.statement, unit.bounds),
-            Sweep::Count(unit) => (&unit.query, unit.bounds),
-        };
-        let start = sql!(
-            "BEGIN; SET LOCAL lock_timeout = '1s'; SET LOCAL enable_seqscan = off; SET LOCAL crossfade.backfill = {}",
-            Literal(self.stored.plan.version.clone())
-        );
-        if self.client.batch_execute(start.as_str()).await.is_err() {
-            return false;
-        }
-        let params = Bound::new(chunk);
-        let failed = self.client.query_typed(statement.as_str(), &params.bind(bounds)).await.is_err();
-        let _ = self.client.batch_execute("ROLLBACK").await;
-        failed
-    }
-
     fn tell(&mut self, meter: &mut Meter, rows: u64, estimated_rows: u64, fraction: f64) {
         if meter.told.elapsed() < Duration::from_millis(200) && fraction < 1.0 {
             return;
@@ -369,27 +336,14 @@ pub(crate) struct Compared {
     pub keys: Vec<String>,
 }
 
-/// What sweeps a relation.
+/// What a chunk is filled by.
 #[derive(Clone, Copy)]
-enum Sweep<'a> {
-    Fill(&'a BackfillUnit),
-    Count(&'a VerifyUnit),
-}
-
-impl<'a> Sweep<'a> {
-    fn relation(self) -> &'a TableName {
-        match self {
-            Sweep::Fill(unit) => &unit.relation,
-            Sweep::Count(unit) => &unit.relation,
-        }
-    }
-
-    fn locate(self) -> &'a Sql {
-        match self {
-            Sweep::Fill(unit) => &unit.locate,
-            Sweep::Count(unit) => &unit.locate,
-        }
-    }
+pub(super) struct Fill<'a> {
+    pub step: &'a Step,
+    pub unit: &'a BackfillUnit,
+    /// Whether the user's triggers are kept from firing.
+    pub replica: bool,
+    pub outcome: Outcome,
 }
 
 enum Filled {
@@ -397,36 +351,32 @@ enum Filled {
     Rewritten,
 }
 
-/// The bounds of a chunk in the forms that statements take.
-struct Bound {
-    first_tid: String,
-    end_tid: String,
-    from: i64,
-    to: i64,
-    stripes: i32,
-    stripe: i32,
-}
+/// The bounds of a chunk as its statement takes them.
+pub(super) struct Bound(Vec<(Box<dyn ToSql + Sync + Send>, Type)>);
 
 impl Bound {
-    fn new(chunk: Chunk) -> Bound {
-        Bound {
-            first_tid: format!("({},0)", chunk.from),
-            end_tid: format!("({},0)", chunk.to),
-            from: chunk.from as i64,
-            to: chunk.to as i64,
-            stripes: chunk.stripes as i32,
-            stripe: chunk.stripe as i32,
-        }
+    pub(super) fn blocks(chunk: Chunk, bounds: ChunkBounds) -> Bound {
+        let mut params: Vec<(Box<dyn ToSql + Sync + Send>, Type)> = match bounds {
+            ChunkBounds::TidRange => vec![
+                (Box::new(format!("({},0)", chunk.from)), Type::TEXT),
+                (Box::new(format!("({},0)", chunk.to)), Type::TEXT),
+            ],
+            // The auditor lets no plan through that sweeps blocks by keys.
+            ChunkBounds::TidList | ChunkBounds::Keys => {
+                vec![(Box::new(chunk.from as i64), Type::INT8), (Box::new(chunk.to as i64), Type::INT8)]
+            }
+        };
+        params.push((Box::new(chunk.stripes as i32), Type::INT4));
+        params.push((Box::new(chunk.stripe as i32), Type::INT4));
+        Bound(params)
     }
 
-    fn bind(&self, bounds: ChunkBounds) -> Vec<(&(dyn ToSql + Sync), Type)> {
-        let mut params: Vec<(&(dyn ToSql + Sync), Type)> = match bounds {
-            ChunkBounds::TidRange => vec![(&self.first_tid, Type::TEXT), (&self.end_tid, Type::TEXT)],
-            ChunkBounds::TidList => vec![(&self.from, Type::INT8), (&self.to, Type::INT8)],
-        };
-        params.push((&self.stripes, Type::INT4));
-        params.push((&self.stripe, Type::INT4));
-        params
+    pub(super) fn keys(after: Option<Vec<String>>, last: Vec<String>) -> Bound {
+        Bound(vec![(Box::new(after), Type::TEXT_ARRAY), (Box::new(last), Type::TEXT_ARRAY)])
+    }
+
+    pub(super) fn params(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+        self.0.iter().map(|(value, of_type)| (&**value as &(dyn ToSql + Sync), of_type.clone())).collect()
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! There is no `if version` here, and no SQL is made up: what is run stands in the plan.
 
+mod bad_rows;
 mod chunks;
 mod concurrent;
 mod ddl;
+mod keys;
 mod locks;
 
 pub(crate) use chunks::Compared;
@@ -19,6 +21,7 @@ use crossfade_core::journal::Event;
 use crossfade_core::journal::Progress;
 use crossfade_core::journal::Request;
 use crossfade_core::journal::State;
+use crossfade_core::journal::StepStatus;
 use crossfade_core::journal::decide;
 use crossfade_core::journal::fold;
 use crossfade_core::journal::state_of;
@@ -100,8 +103,7 @@ impl Executor<'_> {
     /// Goes as far as it goes: to a hold, to the end, or back to the beginning.
     pub async fn run(&mut self) -> Result<State> {
         let progress = self.progress()?;
-        let done =
-            progress.steps.iter().filter(|status| **status == crossfade_core::journal::StepStatus::Succeeded).count();
+        let done = progress.steps.iter().filter(|status| **status == StepStatus::Succeeded).count();
         let backward = progress.direction == Direction::Backward;
         let (version, name) = (self.version(), self.stored.plan.name.clone());
         self.observer.notice(Notice::MigrationStarted {
@@ -137,11 +139,7 @@ impl Executor<'_> {
                 Decision::Paused => {
                     return Err(Error::refused(format!("migration {} is paused", self.stored.plan.version)));
                 }
-                Decision::Stuck(id) => {
-                    let summary = self.stored.plan.step(id).map(|step| step.summary.clone()).unwrap_or_default();
-                    return Err(Error::refused(format!("there is no way back any more: \"{summary}\" is done"))
-                        .hint("go on with `crossfade migrate`, or write a migration that brings the old form back"));
-                }
+                Decision::Stuck(id) => return Err(self.no_way_back(id)?),
             }
         }
     }
@@ -286,6 +284,24 @@ impl Executor<'_> {
         self.append(vec![Event::Requested { request }], Duration::ZERO).await
     }
 
+    fn no_way_back(&self, id: StepId) -> Result<Error> {
+        let step = self.step(id)?;
+        let done = self.progress()?.steps.get(usize::from(id.0)) == Some(&StepStatus::Succeeded);
+        let summary = &step.summary;
+        Ok(match (done, &step.action) {
+            (false, _) => Error::refused(format!(
+                "\"{summary}\" is done to some of its rows, and nothing takes a part of it back"
+            ))
+            .hint("run `crossfade migrate`: it does the rest, each row once"),
+            (true, Action::Backfill(_)) => Error::refused(format!(
+                "there is no way back: \"{summary}\" is done, and nothing is known that undoes it"
+            ))
+            .hint("go on with `crossfade migrate`, or write a migration that changes the rows back"),
+            (true, _) => Error::refused(format!("there is no way back any more: \"{summary}\" is done"))
+                .hint("go on with `crossfade migrate`, or write a migration that brings the old form back"),
+        })
+    }
+
     /// What must be true for the way back; asked before anything is recorded.
     pub async fn ask_the_way_back(&mut self) -> Result<()> {
         let mut events = self.stored.events.clone();
@@ -293,13 +309,10 @@ impl Executor<'_> {
         let progress = fold(&self.stored.plan, &events)
             .map_err(|error| Error::failed("the journal does not add up").caused_by(error))?;
         if let Decision::Stuck(id) = decide(&self.stored.plan, &progress) {
-            let summary = self.stored.plan.step(id).map(|step| step.summary.clone()).unwrap_or_default();
-            return Err(Error::refused(format!("there is no way back any more: \"{summary}\" is done"))
-                .hint("go on with `crossfade migrate`, or write a migration that brings the old form back"));
+            return Err(self.no_way_back(id)?);
         }
         for (step, status) in self.stored.plan.steps.clone().iter().zip(&progress.steps) {
-            if let (Some(Action::Assert(assert)), crossfade_core::journal::StepStatus::Succeeded) = (&step.undo, status)
-            {
+            if let (Some(Action::Assert(assert)), StepStatus::Succeeded) = (&step.undo, status) {
                 self.assert(assert).await?;
             }
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering;
 
+use crossfade_core::backfill::Cursor;
 use crossfade_core::journal::BackfillProgress;
 use crossfade_core::journal::Event;
 use crossfade_core::journal::State;
@@ -359,7 +360,8 @@ impl Store {
         Ok(())
     }
 
-    /// Stores a cursor in the transaction that is open. Fails when the lease is lost.
+    /// Stores a cursor in the transaction that is open, in the place of the one that it follows. Fails when the lease is lost, and where another
+    /// cursor stands there: a connection that was given up may have committed its last chunk after all.
     pub async fn save_cursor(
         &self,
         client: &Client,
@@ -367,16 +369,25 @@ impl Store {
         plan_id: i64,
         step: StepId,
         progress: &BackfillProgress,
+        follows: &Follows<'_>,
     ) -> Result<()> {
         if let Some(fault) = &self.fault {
             fault.count(1)?;
         }
-        let json = serde_json::to_string(&progress.cursor)
-            .map_err(|error| Error::failed("could not write the cursor down").caused_by(error))?;
+        let write = |cursor: &Cursor| {
+            serde_json::to_string(cursor)
+                .map_err(|error| Error::failed("could not write the cursor down").caused_by(error))
+        };
+        let json = write(&progress.cursor)?;
+        let (any, before) = match follows {
+            Follows::Any => (true, None),
+            Follows::Only(before) => (false, before.map(write).transpose()?),
+        };
         let upsert = sql!(
             "INSERT INTO {}.cursors AS c (plan_id, step, cursor, rows, took_ms) SELECT $1, $2, $3::text::jsonb, $4, $5 \
              FROM (SELECT epoch FROM {}.lease WHERE id = 1 AND epoch = $6 FOR SHARE) AS l \
-             ON CONFLICT (plan_id, step) DO UPDATE SET cursor = excluded.cursor, rows = excluded.rows, took_ms = excluded.took_ms, updated_at = clock_timestamp()",
+             ON CONFLICT (plan_id, step) DO UPDATE SET cursor = excluded.cursor, rows = excluded.rows, took_ms = excluded.took_ms, updated_at = clock_timestamp() \
+             WHERE $7 OR c.cursor = $8::text::jsonb",
             self.schema,
             self.schema
         );
@@ -390,6 +401,8 @@ impl Store {
                     (&(progress.rows as i64), Type::INT8),
                     (&(progress.took_ms as i64), Type::INT8),
                     (&epoch, Type::INT8),
+                    (&any, Type::BOOL),
+                    (&before, Type::TEXT),
                 ],
             )
             .await
@@ -413,6 +426,15 @@ impl Store {
             .doing("reset the cursor")?;
         Ok(())
     }
+}
+
+/// What a cursor that is stored must find in its place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Follows<'a> {
+    /// Anything: the chunk may be done twice.
+    Any,
+    /// This cursor, or none.
+    Only(Option<&'a Cursor>),
 }
 
 /// Ends a transaction: commits what succeeded, rolls back what did not.

@@ -2,7 +2,7 @@
 
 use super::super::Role;
 use super::Reader;
-use super::is_as_written;
+use super::is_phased;
 use crate::finding::Finding;
 use crate::sql::AlterCommand;
 use crate::sql::StatementKind;
@@ -60,7 +60,7 @@ impl Reader<'_> {
         let mut findings = Vec::new();
         for (position, operation) in &self.operations {
             let index = operation.role() == Role::Index;
-            if !is_as_written(operation.as_ref()) && !index {
+            if is_phased(operation.as_ref()) && !index {
                 continue;
             }
             let Some(statement) = self.cx.migration.statements.get(*position) else { continue };

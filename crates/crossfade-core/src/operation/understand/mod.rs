@@ -4,6 +4,7 @@ mod add;
 mod alter;
 mod collisions;
 mod normal;
+mod rows;
 mod settle;
 mod update;
 mod whole;
@@ -15,6 +16,7 @@ use super::Operation;
 use super::Role;
 use super::add_key::AddKey;
 use super::as_written::AsWritten;
+use super::change_rows::ChangeRows;
 use super::create_index::BuildIndex;
 use super::drop_index::DropIndex;
 use super::no_table;
@@ -57,6 +59,8 @@ struct Reader<'a> {
     cx: &'a PlanContext<'a>,
     findings: Vec<Finding>,
     operations: Vec<(usize, Box<dyn Operation>)>,
+    /// Statements over big tables, until it is known what stands behind them.
+    rows: Vec<(usize, ChangeRows)>,
     /// Tables that this file makes.
     created: BTreeSet<TableName>,
     pending: BTreeMap<TableName, Vec<Pending>>,
@@ -94,6 +98,7 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
     }
     reader.settle();
     reader.settle_keys();
+    reader.place_rows();
     reader.look_for_collisions();
     reader.look_for_interference();
     reader.look_for_namesakes();
@@ -101,8 +106,12 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
     (reader.operations.into_iter().map(|(_, operation)| operation).collect(), reader.findings)
 }
 
-fn is_as_written(operation: &dyn Operation) -> bool {
-    operation.role() == Role::AsWritten
+/// Whether an operation has a form of its own on the way, and a way back.
+fn is_phased(operation: &dyn Operation) -> bool {
+    match operation.role() {
+        Role::AsWritten | Role::Rows => false,
+        Role::Index | Role::Phased => true,
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -111,6 +120,7 @@ impl<'a> Reader<'a> {
             cx,
             findings: Vec::new(),
             operations: Vec::new(),
+            rows: Vec::new(),
             created: BTreeSet::new(),
             pending: BTreeMap::new(),
             dropped: BTreeMap::new(),
@@ -243,6 +253,9 @@ impl Reader<'_> {
             }
             StatementKind::Other { what, touches, breaks, .. } => {
                 self.no_values(statement);
+                if self.read_rows(position, statement) {
+                    return;
+                }
                 let on_used = touches.is_empty() || touches.iter().any(|(name, _)| self.in_use(name).is_some());
                 if let Some(why) = breaks
                     && on_used
@@ -252,18 +265,6 @@ impl Reader<'_> {
                             .help("when no running code uses it any more, say so: put `-- crossfade: direct REASON` on the line before"),
                     );
                     return;
-                }
-                let big = touches
-                    .iter()
-                    .filter_map(|(name, _)| self.in_use(name))
-                    .find(|table| table.estimated_rows > self.cx.policy.small_rows);
-                if let (true, Some(table)) = (what == "DELETE", big) {
-                    let message =
-                        format!("one transaction over {}, which has about {} rows", table.name, table.estimated_rows);
-                    self.findings.push(
-                        Finding::warning("big-delete", span, message)
-                            .help("rows that it finds stay locked until it is done"),
-                    );
                 }
                 self.write_as_is(position, statement);
             }

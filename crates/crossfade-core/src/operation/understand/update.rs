@@ -61,18 +61,7 @@ impl Reader<'_> {
         };
         let into_pending = names.iter().filter(|name| self.is_pending(&table.name, name)).count();
         if into_pending == 0 && !statement.parsed.words.iter().any(|word| self.is_pending(&table.name, word)) {
-            if table.estimated_rows > self.cx.policy.small_rows && update.filter.is_none() {
-                self.findings.push(
-                    Finding::error(
-                        "update-whole-table",
-                        span,
-                        format!(
-                            "one UPDATE locks all of the about {} rows of {} until it is done",
-                            table.estimated_rows, table.name
-                        ),
-                    )
-                    .help("fill in batches with `WHERE`, or accept the locks: `-- crossfade: direct REASON`"),
-                );
+            if self.read_rows(position, statement) {
                 return;
             }
             return self.write_as_is(position, statement);

@@ -27,8 +27,11 @@ use super::server_text;
 const SMALL_BLOCKS: u64 = 64;
 /// Tables that one query looks into.
 const LOOK_BATCH: usize = 50;
-/// Rows taken for one block where no statistics exist.
+/// Rows taken for one block of a small table where no statistics exist.
 const ROWS_PER_BLOCK: u64 = 60;
+/// The same for any other: as many as fit of the narrowest that are common (a key and a number). To take a table for a big one costs nothing; the
+/// other way round, one transaction would lock all of its rows.
+const MOST_ROWS_PER_BLOCK: u64 = 226;
 
 /// `pg_relation_size` is NULL for what was dropped since the snapshot. A look is worth it where no statistics tell of
 /// rows, and possible where the role may read and row security would hide nothing.
@@ -182,7 +185,9 @@ fn estimate(kind: TableKind, rows: f32, pages: i32, blocks: u64) -> u64 {
         TableKind::View | TableKind::Partitioned => 0,
         TableKind::Foreign => rows.max(0.0) as u64,
         TableKind::Table | TableKind::MaterializedView if blocks == 0 => 0,
-        TableKind::Table | TableKind::MaterializedView if rows < 0.0 || pages <= 0 => blocks * ROWS_PER_BLOCK,
+        TableKind::Table | TableKind::MaterializedView if rows < 0.0 || pages <= 0 => {
+            blocks * if blocks > SMALL_BLOCKS { MOST_ROWS_PER_BLOCK } else { ROWS_PER_BLOCK }
+        }
         TableKind::Table | TableKind::MaterializedView => {
             (f64::from(rows) / f64::from(pages) * blocks as f64).round() as u64
         }

@@ -1,0 +1,100 @@
+//! UPDATE, DELETE and INSERT … SELECT over a big table: the user's own statement, a part of the rows at a time.
+//!
+//! By ranges of a key each row is met once, whatever the statement does to it. Without a key a statement that may be done twice to a row goes
+//! by physical blocks, and once more in one statement over what is left.
+
+use super::Operation;
+use super::Role;
+use crate::catalog::Catalog;
+use crate::catalog::Column;
+use crate::catalog::Table;
+use crate::finding::Finding;
+use crate::migration::Statement;
+use crate::plan::Part;
+use crate::plan::PlanContext;
+use crate::plan::RowsStep;
+use crate::plan::StepsBuilder;
+use crate::sql;
+use crate::sql::Ident;
+use crate::sql::RowsStatement;
+use crate::sql::Sql;
+use crate::step::Action;
+use crate::step::Claim;
+use crate::step::Ddl;
+use crate::step::Phase;
+
+/// A statement over a big table.
+#[derive(Clone, Debug)]
+pub(super) struct ChangeRows {
+    pub statement: Statement,
+    pub rows: RowsStatement,
+    /// The table whose rows it goes through.
+    pub swept: Table,
+    /// Without a key: whether a row is still to be done, over the plain columns of the table by this name.
+    pub left: Option<Sql>,
+    /// In expand where something that goes through phases is written behind it, else in migrate.
+    pub phase: Phase,
+}
+
+/// The key of a relation that none of the set columns is in.
+pub(super) fn key_of<'a>(relation: &'a Table, rows: &RowsStatement) -> Option<Vec<&'a Column>> {
+    relation.sweep_key(&rows.set)
+}
+
+impl ChangeRows {
+    fn parts<'a>(&self, cx: &PlanContext<'a>, bounds: crate::step::ChunkBounds) -> Vec<(Part<'a>, Sql)> {
+        let Some(swept) = cx.catalog.table(&self.swept.name) else { return Vec::new() };
+        let name = Ident::new(self.rows.qualifier().unwrap_or_default());
+        let part = |relation: &'a Table| {
+            let key = if self.left.is_none() { key_of(relation, &self.rows) } else { None };
+            let part = Part { relation, key };
+            let mut condition = part.condition(&name, bounds, cx.catalog.block_size);
+            if let Some(left) = &self.left {
+                condition = sql!("{} AND ({})", condition, left);
+            }
+            let statement = self.rows.on_part(&relation.name, &condition)?;
+            Some((part, statement))
+        };
+        cx.catalog.leaves(swept).into_iter().filter_map(part).collect()
+    }
+}
+
+impl Operation for ChangeRows {
+    fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
+        Vec::new()
+    }
+
+    fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
+        let Some(swept) = cx.catalog.table(&self.swept.name) else { return };
+        let undo = self.statement.undo.as_ref().map(|undo| {
+            let lock_first = super::as_written::undo_locks(cx, &self.statement.parsed.kind, undo);
+            Action::Ddl(Ddl { lock_first, statements: vec![undo.clone().into()], as_written: true })
+        });
+        let target = cx.catalog.resolve(&self.rows.target);
+        let each_chunk = |trigger: &&crate::catalog::Trigger| trigger.enabled && !trigger.row;
+        let hazards = target.into_iter().flat_map(|target| target.triggers.iter().filter(each_chunk));
+        steps.rows(RowsStep {
+            summary: super::as_written::summary(&self.statement),
+            at: self.statement.parsed.span,
+            phase: self.phase,
+            target,
+            swept,
+            parts: self.parts(cx, steps.bounds()),
+            rest: self.left.as_ref().and_then(|left| self.rows.on_all(&self.swept.name, left)),
+            undo,
+            hazards: hazards
+                .map(|trigger| format!("trigger {} fires once for each chunk, not once for all rows", trigger.name))
+                .collect(),
+        });
+    }
+
+    fn project(&self, _: &mut Catalog) {}
+
+    fn role(&self) -> Role {
+        Role::Rows
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        Vec::new()
+    }
+}
