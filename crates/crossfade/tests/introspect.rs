@@ -127,6 +127,10 @@ fn check_columns(catalog: &Catalog) {
     let id = column(users, "id");
     assert_eq!((id.identity.as_deref(), id.not_null, &id.default), (Some("ALWAYS"), true, &None));
     assert_eq!(id.owned_sequence, Some(TableName::new("public", "users_id_seq")));
+    let sequence = id.identity_sequence.as_ref().expect("an identity has a sequence");
+    assert_eq!((sequence.start, sequence.increment, sequence.minimum, sequence.maximum), (1, 1, None, None));
+    assert_eq!((sequence.cache, sequence.cycle, &sequence.grants, sequence.dependents.len()), (1, false, &None, 0));
+    assert_eq!(column(users, "old_id").identity_sequence, None);
     assert_eq!(column(users, "old_id").owned_sequence, Some(TableName::new("public", "users_old_id_seq")));
 
     let first = column(users, "first");
@@ -245,10 +249,8 @@ fn check_dependents(catalog: &Catalog, major: u32) {
         ("foreign key orders_user of table public.orders", Some("id")),
         ("view public.active_users", Some("id")),
         ("generated column public.users.full_name", Some("first")),
-        ("statistics object public.name_stats", Some("first")),
         ("view public.active_users", Some("first")),
         ("generated column public.users.full_name", Some("last")),
-        ("statistics object public.name_stats", Some("last")),
         ("materialized view public.counted", Some("feeling")),
         ("rule keep on table public.users", Some("luck")),
         ("policy own_rows on table public.users", Some("who")),
@@ -259,6 +261,11 @@ fn check_dependents(catalog: &Catalog, major: u32) {
     }
     expected.sort_unstable();
     assert_eq!(dependents(users), expected);
+    let keys = users.dependents.iter().filter(|dependent| dependent.foreign_key);
+    assert!(keys.clone().all(|key| key.description.starts_with("foreign key ")) && keys.count() == 2);
+    let statistics: Vec<_> =
+        users.statistics.iter().map(|one| (one.name.to_string(), one.columns.join(","), one.target)).collect();
+    assert_eq!(statistics, [("public.name_stats".to_owned(), "first,last".to_owned(), None)]);
     assert_eq!(
         dependents(table(catalog, "public", "active_users")),
         [("view \"odd \"\"schema\"\"\".\"View\"", Some("id"))]

@@ -96,6 +96,7 @@ impl Table {
             indexes: Vec::new(),
             triggers: Vec::new(),
             dependents: Vec::new(),
+            statistics: Vec::new(),
         }
     }
 

@@ -112,6 +112,9 @@ pub struct Table {
     /// What else hangs on its columns.
     #[serde(default)]
     pub dependents: Vec<Dependent>,
+    /// Its extended statistics.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub statistics: Vec<ExtendedStatistics>,
 }
 
 /// How far an expression's value depends on when it is evaluated.
@@ -165,6 +168,47 @@ pub struct Column {
     pub options: Vec<String>,
     /// The sequence that it owns.
     pub owned_sequence: Option<TableName>,
+    /// What the sequence of an identity column is like.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity_sequence: Option<IdentitySequence>,
+}
+
+/// The sequence of an identity column, as far as it must be made again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IdentitySequence {
+    /// START WITH.
+    pub start: i64,
+    /// INCREMENT BY.
+    pub increment: i64,
+    /// MINVALUE; none where it is the type's own.
+    pub minimum: Option<i64>,
+    /// MAXVALUE; none where it is the type's own.
+    pub maximum: Option<i64>,
+    /// CACHE.
+    pub cache: i64,
+    /// CYCLE.
+    pub cycle: bool,
+    /// Its comment.
+    pub comment: Option<String>,
+    /// Its grants, those of its owner included; none where nothing was ever granted or revoked.
+    pub grants: Option<Vec<Grant>>,
+    /// What else uses it, as the server describes it.
+    pub dependents: Vec<String>,
+}
+
+/// An object that `CREATE STATISTICS` made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExtendedStatistics {
+    /// Schema and name.
+    pub name: TableName,
+    /// As `pg_get_statisticsobjdef` writes it with an empty search path.
+    pub definition: ServerText,
+    /// The columns that it speaks of.
+    pub columns: Vec<String>,
+    /// Its statistics target where it is set.
+    pub target: Option<i32>,
+    /// Its comment.
+    pub comment: Option<String>,
 }
 
 /// A default.
@@ -320,6 +364,9 @@ pub struct Dependent {
     /// The view or materialized view that it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub view: Option<TableName>,
+    /// Whether it is a foreign key of another table, which stands among that table's constraints.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub foreign_key: bool,
 }
 
 /// A named object that is no table.

@@ -60,6 +60,17 @@ struct Draft {
     hazards: Vec<String>,
 }
 
+/// One transaction of contract.
+struct Contract {
+    tables: Vec<TableName>,
+    says: Vec<String>,
+    statements: Vec<Sql>,
+    undo: Vec<Sql>,
+    locks: Vec<TableLock>,
+    /// What only matters on the way back, in the order of the plan: the last is done first.
+    way_back: Vec<(String, Action, Vec<TableLock>)>,
+}
+
 struct Sync {
     table: TableName,
     groups: Vec<Group>,
@@ -71,6 +82,28 @@ struct Sync {
     contract_says: Vec<String>,
     purge: Vec<Sql>,
     purge_says: Vec<String>,
+    /// What contract locks beside the table, and the tables that are contracted in the same transaction.
+    contract_locks: Vec<TableLock>,
+    contract_with: Vec<TableName>,
+    way_back: Vec<(String, Action, Vec<TableLock>)>,
+}
+
+impl Sync {
+    fn new(table: TableName) -> Sync {
+        Sync {
+            table,
+            groups: Vec::new(),
+            add: Vec::new(),
+            contract: Vec::new(),
+            contract_undo: Vec::new(),
+            contract_says: Vec::new(),
+            purge: Vec::new(),
+            purge_says: Vec::new(),
+            contract_locks: Vec::new(),
+            contract_with: Vec::new(),
+            way_back: Vec::new(),
+        }
+    }
 }
 
 /// Statements, and the locks that are taken before them.
@@ -83,6 +116,7 @@ pub struct StepsBuilder<'a> {
     now: Catalog,
     drafts: Vec<Draft>,
     syncs: Vec<Sync>,
+    contracts: Vec<Contract>,
     preflight: Vec<Preflight>,
     findings: Vec<Finding>,
     /// Statements as written whose way back is not known, and their phase.
@@ -99,6 +133,7 @@ impl<'a> StepsBuilder<'a> {
             cx,
             drafts: Vec::new(),
             syncs: Vec::new(),
+            contracts: Vec::new(),
             preflight: Vec::new(),
             findings: Vec::new(),
             without_undo: Vec::new(),
@@ -188,9 +223,22 @@ impl<'a> StepsBuilder<'a> {
         statements: Vec<Sql>,
         undo: Vec<Sql>,
     ) {
+        self.ddl_on(phase, std::slice::from_ref(&table.name), mode, summary, statements, undo);
+    }
+
+    /// Statements of ours on several tables, in a transaction of their own.
+    pub fn ddl_on(
+        &mut self,
+        phase: Phase,
+        tables: &[TableName],
+        mode: LockMode,
+        summary: String,
+        statements: Vec<Sql>,
+        undo: Vec<Sql>,
+    ) {
         let make = |mode: LockMode, statements: Vec<Sql>| {
             let statements = statements.into_iter().map(Statement::from).collect();
-            let lock_first = vec![TableLock::new(table.name.clone(), mode)];
+            let lock_first = tables.iter().map(|table| TableLock::new(table.clone(), mode)).collect();
             Action::Ddl(Ddl { lock_first, statements, as_written: false })
         };
         // Taking back needs the strongest lock, whatever going there needs: DROP TRIGGER takes it, CREATE TRIGGER does not.
@@ -199,7 +247,7 @@ impl<'a> StepsBuilder<'a> {
         } else {
             (LockMode::AccessExclusive, Some(make(LockMode::AccessExclusive, undo)))
         };
-        let all = self.tree_locks(table, strongest);
+        let all = self.all_tree_locks(tables, strongest);
         self.push(phase, Rank::Body, summary, make(mode, statements), undo, all, Vec::new());
     }
 
@@ -260,6 +308,11 @@ impl<'a> StepsBuilder<'a> {
     /// A long check under a weak lock.
     pub fn validate(&mut self, phase: Phase, table: &Table, summary: String, validate: Validate) {
         let locks = self.tree_locks(table, LockMode::ShareUpdateExclusive);
+        self.validate_on(phase, locks, summary, validate);
+    }
+
+    /// A long check under these weak locks.
+    pub fn validate_on(&mut self, phase: Phase, locks: Vec<TableLock>, summary: String, validate: Validate) {
         self.push(phase, Rank::Body, summary, Action::Validate(validate), None, locks, Vec::new());
     }
 
@@ -283,6 +336,23 @@ impl<'a> StepsBuilder<'a> {
     /// A step that does nothing forward; going back, it does this at this place of the order.
     pub fn on_the_way_back(&mut self, phase: Phase, summary: String, undo: Action, locks: Vec<TableLock>) {
         self.push(phase, Rank::Late, summary, Action::Ddl(Ddl::default()), Some(undo), locks, Vec::new());
+    }
+
+    /// What must be done on the way back before a table's contract is undone. What is added last is done first.
+    pub fn before_way_back(&mut self, table: &TableName, summary: String, undo: Action, locks: Vec<TableLock>) {
+        self.sync_of(table).way_back.push((summary, undo, locks));
+    }
+
+    /// Contract of `table` takes the strongest lock on this one, too.
+    pub fn contract_locks(&mut self, table: &TableName, other: &TableName) {
+        let lock = TableLock::new(other.clone(), LockMode::AccessExclusive);
+        add_lock(&mut self.sync_of(table).contract_locks, lock);
+    }
+
+    /// Two tables go through contract in one transaction.
+    pub fn contract_together(&mut self, table: &TableName, other: &TableName) {
+        self.sync_of(table).contract_with.push(other.clone());
+        self.sync_of(other).contract_with.push(table.clone());
     }
 
     /// What comes last in its phase: statements of ours under these locks, and what takes them back. Whole objects go when nothing of
@@ -338,16 +408,7 @@ impl<'a> StepsBuilder<'a> {
 
     fn sync_of(&mut self, table: &TableName) -> &mut Sync {
         let at = self.syncs.iter().position(|sync| sync.table == *table).unwrap_or_else(|| {
-            self.syncs.push(Sync {
-                table: table.clone(),
-                groups: Vec::new(),
-                add: Vec::new(),
-                contract: Vec::new(),
-                contract_undo: Vec::new(),
-                contract_says: Vec::new(),
-                purge: Vec::new(),
-                purge_says: Vec::new(),
-            });
+            self.syncs.push(Sync::new(table.clone()));
             self.syncs.len() - 1
         });
         &mut self.syncs[at]
@@ -371,10 +432,21 @@ impl<'a> StepsBuilder<'a> {
         self.cx.catalog.tree(table).into_iter().map(|relation| TableLock::new(relation.name.clone(), mode)).collect()
     }
 
+    fn all_tree_locks(&self, tables: &[TableName], mode: LockMode) -> Vec<TableLock> {
+        let found = tables.iter().filter_map(|name| self.cx.catalog.table(name));
+        let mut locks: Vec<TableLock> = found.flat_map(|table| self.tree_locks(table, mode)).collect();
+        locks.sort();
+        locks.dedup();
+        locks
+    }
+
     /// The steps in their order, with the holds between them.
     pub fn finish(mut self) -> (Vec<Step>, Vec<Preflight>, Vec<Finding>) {
         for sync in std::mem::take(&mut self.syncs) {
             self.lower_sync(sync);
+        }
+        for contract in std::mem::take(&mut self.contracts) {
+            self.push_contract(contract);
         }
         self.drafts.sort_by_key(|draft| (draft.phase, draft.rank));
         let contract = self.drafts.iter().position(|draft| draft.phase == Phase::Contract);
@@ -759,7 +831,7 @@ impl<'a> StepsBuilder<'a> {
         } else {
             sync.contract_says.join("; ")
         };
-        self.ddl(Phase::Contract, table, LockMode::AccessExclusive, says, statements, undo);
+        self.gather_contract(sync, says, statements, undo);
         let mut purge = Vec::new();
         if !reverse.is_empty() {
             purge.extend(names.drop_triggers());
@@ -769,6 +841,46 @@ impl<'a> StepsBuilder<'a> {
         if !purge.is_empty() {
             let says = sync.purge_says.join("; ");
             self.ddl(Phase::Purge, table, LockMode::AccessExclusive, says, purge, Vec::new());
+        }
+    }
+
+    /// Contracts that belong together become one transaction; what takes it back runs in the opposite order.
+    fn gather_contract(&mut self, sync: &Sync, says: String, statements: Vec<Sql>, undo: Vec<Sql>) {
+        let mut new = Contract {
+            tables: vec![sync.table.clone()],
+            says: vec![says],
+            statements,
+            undo,
+            locks: sync.contract_locks.clone(),
+            way_back: sync.way_back.clone(),
+        };
+        let (together, mut apart): (Vec<Contract>, Vec<Contract>) = std::mem::take(&mut self.contracts)
+            .into_iter()
+            .partition(|known| known.tables.iter().any(|table| sync.contract_with.contains(table)));
+        for known in together.into_iter().rev() {
+            new.tables.splice(0..0, known.tables);
+            new.says.splice(0..0, known.says);
+            new.statements.splice(0..0, known.statements);
+            new.undo.extend(known.undo);
+            known.locks.into_iter().for_each(|lock| add_lock(&mut new.locks, lock));
+            new.way_back.splice(0..0, known.way_back);
+        }
+        apart.push(new);
+        self.contracts = apart;
+    }
+
+    fn push_contract(&mut self, contract: Contract) {
+        let mut tables = contract.tables;
+        tables.extend(contract.locks.into_iter().map(|lock| lock.table));
+        tables.sort();
+        tables.dedup();
+        let says = contract.says.join("; ");
+        let (statements, undo) = (contract.statements, contract.undo);
+        self.ddl_on(Phase::Contract, &tables, LockMode::AccessExclusive, says, statements, undo);
+        // Directly behind it: its record is written together with theirs.
+        for (summary, undo, locks) in contract.way_back {
+            let nothing = Action::Ddl(Ddl::default());
+            self.push(Phase::Contract, Rank::Body, summary, nothing, Some(undo), locks, Vec::new());
         }
     }
 

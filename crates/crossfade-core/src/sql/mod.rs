@@ -33,6 +33,7 @@ pub use partition_bound::PartitionBound;
 pub use partition_bound::RangeEnd;
 pub use rewrite::IndexDefinition;
 pub use rewrite::rename_columns_in_constraint;
+pub use rewrite::rename_columns_in_foreign_key;
 pub use rows::RowsStatement;
 pub use rows::RowsVerb;
 pub use same_index::Sameness;

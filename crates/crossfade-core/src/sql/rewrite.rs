@@ -229,13 +229,79 @@ impl IndexDefinition {
     }
 }
 
-/// The expression of a CHECK constraint that the server rendered, over other columns. None where it is no CHECK.
-pub fn rename_columns_in_constraint(definition: &ServerText, names: &BTreeMap<String, String>) -> Option<Sql> {
-    let wrapped = format!("ALTER TABLE x ADD CONSTRAINT y {}", definition.as_str());
-    let parsed = pg_query::parse(&wrapped, 0).ok()?;
+const ADD_CONSTRAINT: &str = "ALTER TABLE x ADD CONSTRAINT y ";
+
+fn parse_constraint(definition: &ServerText) -> Option<protobuf::Constraint> {
+    let parsed = pg_query::parse(&format!("{ADD_CONSTRAINT}{}", definition.as_str()), 0).ok()?;
     let NodeEnum::AlterTableStmt(alter) = parsed.protobuf.stmts.into_iter().next()?.stmt?.node? else { return None };
     let NodeEnum::AlterTableCmd(command) = alter.cmds.into_iter().next()?.node? else { return None };
-    let NodeEnum::Constraint(constraint) = command.def?.node? else { return None };
+    match command.def?.node? {
+        NodeEnum::Constraint(constraint) => Some(*constraint),
+        _ => None,
+    }
+}
+
+/// A FOREIGN KEY that the server rendered, NOT VALID and over other columns on both sides. None where it is no FOREIGN KEY.
+pub fn rename_columns_in_foreign_key(
+    definition: &ServerText,
+    names: &BTreeMap<String, String>,
+    referenced: &BTreeMap<String, String>,
+) -> Option<Sql> {
+    let constraint = parse_constraint(definition)?;
+    if constraint.contype() != protobuf::ConstrType::ConstrForeign
+        || constraint.fk_with_period
+        || !constraint.is_enforced
+    {
+        return None;
+    }
+    let list = |columns: &[protobuf::Node], names: &BTreeMap<String, String>| {
+        let each = columns.iter().filter_map(|column| match &column.node {
+            Some(NodeEnum::String(text)) => Some(renamed(&text.sval, names)),
+            _ => None,
+        });
+        Sql::join(each, ", ")
+    };
+    let table = constraint.pktable.as_ref()?;
+    let schema = Some(Ident::new(table.schemaname.as_str())).filter(|_| !table.schemaname.is_empty());
+    let schema = schema.map(|schema| crate::sql!("{}.", schema)).unwrap_or_else(Sql::empty);
+    let action = |letter: &str| match letter {
+        "r" => crate::sql!("RESTRICT"),
+        "c" => crate::sql!("CASCADE"),
+        "n" => crate::sql!("SET NULL"),
+        "d" => crate::sql!("SET DEFAULT"),
+        _ => crate::sql!("NO ACTION"),
+    };
+    let mut text = crate::sql!(
+        "FOREIGN KEY ({}) REFERENCES {}{} ({})",
+        list(&constraint.fk_attrs, names),
+        schema,
+        Ident::new(table.relname.as_str()),
+        list(&constraint.pk_attrs, referenced)
+    );
+    if constraint.fk_matchtype == "f" {
+        text = crate::sql!("{} MATCH FULL", text);
+    }
+    text = crate::sql!(
+        "{} ON UPDATE {} ON DELETE {}",
+        text,
+        action(&constraint.fk_upd_action),
+        action(&constraint.fk_del_action)
+    );
+    if !constraint.fk_del_set_cols.is_empty() {
+        text = crate::sql!("{} ({})", text, list(&constraint.fk_del_set_cols, names));
+    }
+    if constraint.deferrable {
+        text = crate::sql!("{} DEFERRABLE", text);
+    }
+    if constraint.initdeferred {
+        text = crate::sql!("{} INITIALLY DEFERRED", text);
+    }
+    Some(crate::sql!("{} NOT VALID", text))
+}
+
+/// The expression of a CHECK constraint that the server rendered, over other columns. None where it is no CHECK.
+pub fn rename_columns_in_constraint(definition: &ServerText, names: &BTreeMap<String, String>) -> Option<Sql> {
+    let constraint = parse_constraint(definition)?;
     if constraint.contype() != protobuf::ConstrType::ConstrCheck {
         return None;
     }
@@ -271,6 +337,22 @@ mod tests {
             "CREATE INDEX i ON public.t USING gin (name gin_trgm_ops) WITH (fastupdate='off') TABLESPACE ts",
             "CREATE INDEX i ON ONLY public.t USING btree (name COLLATE \"C\")",
         ].map(index).join("\n"));
+    }
+
+    #[test]
+    fn a_foreign_key_keeps_its_details_over_other_columns() {
+        let keys = [
+            "FOREIGN KEY (name, age) REFERENCES public.\"User\"(name, id) MATCH FULL ON UPDATE CASCADE ON DELETE SET NULL DEFERRABLE INITIALLY DEFERRED",
+            "FOREIGN KEY (firstname) REFERENCES t(name) ON DELETE SET DEFAULT NOT VALID",
+            "FOREIGN KEY (name, age) REFERENCES t(a, b) ON DELETE SET NULL (name)",
+            "CHECK ((name > 0))",
+        ];
+        let other = BTreeMap::from([("name".to_owned(), "_cf_new".to_owned())]);
+        let renamed = keys.map(|key| {
+            rename_columns_in_foreign_key(&ServerText::from_server(key), &names(), &other)
+                .map_or_else(|| "none".to_owned(), |sql| sql.to_string())
+        });
+        insta::assert_snapshot!(renamed.join("\n"));
     }
 
     #[test]

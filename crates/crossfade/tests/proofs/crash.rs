@@ -3,6 +3,8 @@
 //! The process dies where it would write the next event or cursor, so an effect that shares the transaction is lost with it, and one that
 //! can't share it stands unrecorded. What dies in the middle of an effect is in `kill`.
 
+use std::collections::BTreeSet;
+
 use crossfade_core::journal::State;
 
 use crate::cases;
@@ -61,10 +63,10 @@ async fn again_and_again(server: &'static Server, fixture: Fixture) -> Result<()
     Ok(())
 }
 
-/// Runs a command again until it does not die any more. Where a run came no further than the one before, the next may write more: what
+/// Runs a command again until it does not die any more. Where a run came no further than an earlier one, the next may write more: what
 /// is recorded in one go needs that, and a plan without an effect yet is made anew.
 async fn persist(project: &Project, command: Command, writes: u32) -> Result<(), String> {
-    let (mut more, mut place) = (0, String::new());
+    let (mut more, mut place, mut seen) = (0, String::new(), BTreeSet::new());
     for _ in 0..MOST {
         if !dies(project, command, writes + more).await? {
             return Ok(());
@@ -78,9 +80,8 @@ async fn persist(project: &Project, command: Command, writes: u32) -> Result<(),
         if over {
             return Ok(());
         }
-        let reached = project.place().await;
-        more = if reached == place { more + 1 } else { 0 };
-        place = reached;
+        place = project.place().await;
+        more = if seen.insert(place.clone()) { 0 } else { more + 1 };
     }
     Err(format!("{command:?} does not end with {writes} writes each: {place}"))
 }

@@ -1,7 +1,7 @@
 //! ALTER TABLE, part by part: what is instant, what is gathered, what goes through phases.
 
-use super::super::alter_type::AlterType;
 use super::super::alter_type::NewType;
+use super::super::alter_type::Retype;
 use super::super::alter_type::is_catalog_only;
 use super::super::mend_not_null::MendNotNull;
 use super::super::no_column;
@@ -80,7 +80,8 @@ impl Reader<'_> {
                 statement.up.is_empty()
                     && !self.is_pending(&table.name, column)
                     && table.column(column).is_some_and(|found| {
-                        new_type(command).is_some_and(|to| is_catalog_only(table, found, &to))
+                        new_type(command)
+                            .is_some_and(|to| is_catalog_only(table, found, &to, &self.catalog().time_zone))
                             && !table.dependents.iter().any(|dependent| dependent.column.as_ref() == Some(column))
                     })
             }
@@ -159,8 +160,9 @@ impl Reader<'_> {
                 };
                 self.touch(position, &table.name, column);
                 let (up, down) = (value_for(&statement.up, column), value_for(&statement.down, column));
-                self.operations
-                    .push((position, Box::new(AlterType { table: table.clone(), column: found, to, up, down, span })));
+                let time_zone = self.catalog().time_zone.clone();
+                self.retypes
+                    .push((position, Retype { table: table.clone(), column: found, to, up, down, time_zone, span }));
             }
             AlterCommand::SetNotNull { column } => self.read_set_not_null(position, statement, table, column),
             AlterCommand::SetDefault { column, default } if self.is_pending(&table.name, column) => {

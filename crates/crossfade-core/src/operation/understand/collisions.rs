@@ -4,55 +4,33 @@ use super::super::Role;
 use super::Reader;
 use super::is_phased;
 use crate::finding::Finding;
-use crate::sql::AlterCommand;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
 
 impl Reader<'_> {
-    /// A column can be under way once. Columns whose types change can't share an index or a constraint: each would be built again for
-    /// itself.
+    /// A column can be under way once.
     pub(super) fn look_for_collisions(&mut self) {
         let mut findings = Vec::new();
         for (at, (position, table, column)) in self.touched.iter().enumerate() {
             let span = self.cx.migration.statements.get(*position).map(|statement| statement.parsed.span);
+            if self.joined.iter().any(|claim| claim.table == *table && claim.column.as_ref() == Some(column)) {
+                findings.push(
+                    Finding::error(
+                        "changed-twice",
+                        span,
+                        format!("{table}.{column} is in a key or in statistics together with a column whose type changes here"),
+                    )
+                    .help("put one of the two changes into the next migration"),
+                );
+            }
             if self.touched[..at].iter().any(|(_, other, name)| other == table && name == column) {
                 findings.push(
                     Finding::error("changed-twice", span, format!("{table}.{column} is changed twice in one file"))
                         .help("put the second change into the next migration"),
                 );
             }
-            let Some(found) = self.cx.catalog.table(table).filter(|_| self.changes_type(*position, column)) else {
-                continue;
-            };
-            let with = |columns: &[String]| {
-                columns.contains(column)
-                    && self.touched[..at].iter().any(|(other, name, second)| {
-                        name == table && columns.contains(second) && self.changes_type(*other, second)
-                    })
-            };
-            let shared = found.indexes.iter().find(|index| with(&index.columns)).map(|index| &index.name);
-            let shared = shared.or_else(|| found.constraints.iter().find(|it| with(&it.columns)).map(|it| &it.name));
-            if let Some(shared) = shared {
-                findings.push(
-                    Finding::error(
-                        "shared-index",
-                        span,
-                        format!("{shared} is over {column} and over another column whose type changes here"),
-                    )
-                    .help("change their types in two migrations, one after the other"),
-                );
-            }
         }
         self.findings.extend(findings);
-    }
-
-    pub(super) fn changes_type(&self, position: usize, column: &str) -> bool {
-        self.cx.migration.statements.get(position).is_some_and(|statement| match &statement.parsed.kind {
-            StatementKind::AlterTable { commands, .. } => commands
-                .iter()
-                .any(|command| matches!(command, AlterCommand::AlterType { column: known, .. } if known == column)),
-            _ => false,
-        })
     }
 
     /// A statement that runs as written and names what another changes in phases would see it half done.

@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use super::Operation;
 use super::Role;
 use super::add_key::AddKey;
+use super::alter_type::Retype;
 use super::as_written::AsWritten;
 use super::change_rows::ChangeRows;
 use super::create_index::BuildIndex;
@@ -65,6 +66,10 @@ struct Reader<'a> {
     created: BTreeSet<TableName>,
     pending: BTreeMap<TableName, Vec<Pending>>,
     dropped: BTreeMap<TableName, Vec<Dropped>>,
+    /// Type changes, which are one operation.
+    retypes: Vec<(usize, Retype)>,
+    /// What a type change makes again by name, and so must not be changed in the same file.
+    joined: Vec<Claim>,
     /// `UPDATE t SET c = value WHERE c IS NULL`, until the SET NOT NULL that it prepares.
     mends: BTreeMap<(TableName, String), (usize, Expr)>,
     /// UNIQUE and PRIMARY KEY, until it is known what becomes of the columns that the file adds.
@@ -124,6 +129,8 @@ impl<'a> Reader<'a> {
             created: BTreeSet::new(),
             pending: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            retypes: Vec::new(),
+            joined: Vec::new(),
             mends: BTreeMap::new(),
             keys: Vec::new(),
             not_null_at_contract: BTreeSet::new(),

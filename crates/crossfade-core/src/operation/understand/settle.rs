@@ -1,6 +1,7 @@
 //! Turns what was gathered by table into operations.
 
 use super::super::add_column::AddColumn;
+use super::super::alter_type::AlterType;
 use super::super::replace::Added;
 use super::super::replace::Dropped;
 use super::super::replace::Replace;
@@ -17,6 +18,13 @@ use std::collections::BTreeSet;
 impl Reader<'_> {
     /// Turns what was gathered by table into operations.
     pub(super) fn settle(&mut self) {
+        let retypes = std::mem::take(&mut self.retypes);
+        if let Some(first) = retypes.first().map(|(position, _)| *position) {
+            let columns = retypes.into_iter().map(|(_, retype)| retype).collect();
+            let operation = AlterType::new(self.cx, columns);
+            self.joined = operation.joined().to_vec();
+            self.operations.push((first, Box::new(operation)));
+        }
         let tables: BTreeSet<TableName> = self.pending.keys().chain(self.dropped.keys()).cloned().collect();
         for name in tables {
             let Some(table) = self.catalog().table(&name).cloned() else { continue };

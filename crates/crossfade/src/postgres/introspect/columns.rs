@@ -141,6 +141,7 @@ fn column(row: &Row) -> Result<Column, tokio_postgres::Error> {
         grants: Vec::new(),
         options: row.try_get("options")?,
         owned_sequence: name(row, "sequence_schema", "sequence_name")?,
+        identity_sequence: None,
     })
 }
 

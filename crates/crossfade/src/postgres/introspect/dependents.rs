@@ -1,6 +1,6 @@
 //! What hangs on a table or on one of its columns from outside, as `pg_depend` has it.
 //!
-//! A table's own indexes, constraints, defaults, triggers, sequences, partitions and children stand elsewhere in the
+//! A table's own indexes, constraints, statistics, defaults, triggers, sequences, partitions and children stand elsewhere in the
 //! catalog. What names a table without a record in `pg_depend` (a function's body in a string, an application) can't be
 //! found here.
 
@@ -25,13 +25,14 @@ const DEPENDENTS: &str = "
         SELECT r.refobjid, r.refobjsubid,
                CASE WHEN rule.rulename = '_RETURN' THEN pg_describe_object('pg_class'::regclass, rule.ev_class, 0)
                     ELSE pg_describe_object(r.classid, r.objid, 0) END AS description,
-               r.goes_along, CASE WHEN rule.rulename = '_RETURN' THEN rule.ev_class END AS view
+               r.goes_along, CASE WHEN rule.rulename = '_RETURN' THEN rule.ev_class END AS view,
+               false AS foreign_key
           FROM reference r
           JOIN pg_rewrite rule ON r.classid = 'pg_rewrite'::regclass AND rule.oid = r.objid
          WHERE rule.rulename <> '_RETURN' OR rule.ev_class <> r.refobjid
         UNION
         SELECT r.refobjid, r.refobjsubid,
-               format('generated column %I.%I.%I', n.nspname, c.relname, a.attname), true, NULL
+               format('generated column %I.%I.%I', n.nspname, c.relname, a.attname), true, NULL, false
           FROM reference r
           LEFT JOIN pg_attrdef e ON r.classid = 'pg_attrdef'::regclass AND e.oid = r.objid
           JOIN pg_attribute a ON a.attrelid = COALESCE(e.adrelid, r.objid) AND a.attnum = COALESCE(e.adnum, r.objsubid)
@@ -40,7 +41,7 @@ const DEPENDENTS: &str = "
          WHERE a.attgenerated <> '' AND a.attrelid = r.refobjid AND r.refobjsubid > 0 AND a.attnum <> r.refobjsubid
            AND (e.oid IS NOT NULL OR r.classid = 'pg_class'::regclass AND r.objsubid > 0)
         UNION
-        SELECT r.refobjid, r.refobjsubid, pg_describe_object(r.classid, r.objid, 0), r.goes_along, NULL
+        SELECT r.refobjid, r.refobjsubid, pg_describe_object(r.classid, r.objid, 0), r.goes_along, NULL, false
           FROM reference r
           JOIN pg_attrdef e ON r.classid = 'pg_attrdef'::regclass AND e.oid = r.objid
          WHERE e.adrelid <> r.refobjid
@@ -49,7 +50,7 @@ const DEPENDENTS: &str = "
                CASE WHEN k.contype = 'f'
                     THEN format('foreign key %I of table %I.%I', k.conname, n.nspname, c.relname)
                     ELSE pg_describe_object(r.classid, r.objid, 0) END,
-               r.goes_along, NULL
+               r.goes_along, NULL, k.contype = 'f'
           FROM reference r
           JOIN pg_constraint k ON r.classid = 'pg_constraint'::regclass AND k.oid = r.objid
           LEFT JOIN pg_class c ON c.oid = k.conrelid
@@ -57,24 +58,25 @@ const DEPENDENTS: &str = "
           LEFT JOIN pg_constraint parent ON parent.oid = k.conparentid
          WHERE k.conrelid <> r.refobjid AND parent.confrelid IS DISTINCT FROM k.confrelid
         UNION
-        SELECT r.refobjid, r.refobjsubid, pg_describe_object(r.classid, r.objid, 0), r.goes_along, NULL
+        SELECT r.refobjid, r.refobjsubid, pg_describe_object(r.classid, r.objid, 0), r.goes_along, NULL, false
           FROM reference r
           JOIN pg_trigger g ON r.classid = 'pg_trigger'::regclass AND g.oid = r.objid
          WHERE g.tgrelid <> r.refobjid AND NOT g.tgisinternal
         UNION
-        SELECT r.refobjid, r.refobjsubid, pg_describe_object(r.classid, r.objid, r.objsubid), r.goes_along, NULL
+        SELECT r.refobjid, r.refobjsubid, pg_describe_object(r.classid, r.objid, r.objsubid), r.goes_along, NULL, false
           FROM reference r
          WHERE r.classid NOT IN ('pg_rewrite'::regclass, 'pg_attrdef'::regclass, 'pg_constraint'::regclass,
-                                 'pg_trigger'::regclass, 'pg_class'::regclass, 'pg_type'::regclass)
+                                 'pg_trigger'::regclass, 'pg_class'::regclass, 'pg_type'::regclass,
+                                 'pg_statistic_ext'::regclass)
         UNION
-        SELECT c.oid, 0, pg_describe_object(d.classid, d.objid, d.objsubid), false, NULL
+        SELECT c.oid, 0, pg_describe_object(d.classid, d.objid, d.objsubid), false, NULL, false
           FROM unnest($1) AS t(oid)
           JOIN pg_class c ON c.oid = t.oid
           JOIN pg_type rowtype ON rowtype.oid = c.reltype
           JOIN pg_depend d ON d.refclassid = 'pg_type'::regclass AND d.refobjid IN (rowtype.oid, rowtype.typarray)
          WHERE d.deptype = 'n' AND d.classid <> 'pg_rewrite'::regclass
     )
-    SELECT n.refobjid AS oid, n.description, a.attname::text AS column, n.goes_along,
+    SELECT n.refobjid AS oid, n.description, a.attname::text AS column, n.goes_along, n.foreign_key,
            vn.nspname::text AS view_schema, v.relname::text AS view_name
       FROM named n
       LEFT JOIN pg_class v ON v.oid = n.view
@@ -92,6 +94,7 @@ pub(super) async fn read(client: &Client, found: &mut Found) -> Result<(), tokio
                 column: row.try_get("column")?,
                 goes_along: row.try_get("goes_along")?,
                 view: name(&row, "view_schema", "view_name")?,
+                foreign_key: row.try_get("foreign_key")?,
             });
         }
     }

@@ -140,6 +140,7 @@ pub(super) async fn read(client: &Client, own_schema: &str, block_size: u32) -> 
             indexes: Vec::new(),
             triggers: Vec::new(),
             dependents: Vec::new(),
+            statistics: Vec::new(),
         });
     }
     for row in found.query(client, CHILDREN).await? {

@@ -1,0 +1,136 @@
+//! One column: its values in both directions, its shadow, and what it has of its own.
+
+use super::Retype;
+use crate::finding::Finding;
+use crate::plan::Group;
+use crate::plan::NewColumn;
+use crate::plan::PlanContext;
+use crate::plan::Shape;
+use crate::plan::StepsBuilder;
+use crate::plan::Until;
+use crate::sql;
+use crate::sql::Expr;
+use crate::sql::Ident;
+use crate::sql::Literal;
+use crate::sql::Number;
+use crate::sql::ServerText;
+use crate::sql::Sql;
+use crate::step::Preflight;
+
+impl Retype {
+    pub(super) fn name(&self) -> Ident {
+        Ident::new(self.column.name.as_str())
+    }
+
+    /// The new column until contract.
+    pub(super) fn shadow(&self, cx: &PlanContext<'_>) -> Ident {
+        cx.own_name("new", &self.column.name)
+    }
+
+    /// The old column from contract to purge.
+    pub(super) fn retired(&self, cx: &PlanContext<'_>) -> Ident {
+        cx.own_name("old", &self.column.name)
+    }
+
+    /// The CHECK that proves the shadow to be NOT NULL.
+    pub(super) fn proof(&self, cx: &PlanContext<'_>) -> Option<Ident> {
+        self.column.not_null.then(|| cx.own_name("nn", self.shadow(cx).as_str()))
+    }
+
+    /// The new value: as the file says, or as the assignment cast makes it. Between `timestamp` and `timestamptz` the file's own time zone
+    /// decides, not that of whichever session writes.
+    fn up_expr(&self) -> Option<Expr> {
+        if let Some(up) = self.up.as_ref().or(self.to.using.as_ref()) {
+            return Some(up.clone());
+        }
+        match self.time_zone_cast() {
+            Some(text) => Expr::from_sql(&text).ok(),
+            None => Some(Expr::column(&self.column.name)),
+        }
+    }
+
+    fn down_expr(&self) -> Option<Expr> {
+        if self.down.is_some() {
+            return self.down.clone();
+        }
+        match self.time_zone_cast() {
+            Some(text) => Expr::from_sql(&text).ok(),
+            None => Expr::from_sql(&sql!("{}::{}", self.name(), self.column.type_name)).ok(),
+        }
+    }
+
+    fn time_zone_cast(&self) -> Option<Sql> {
+        let pair = (self.column.base_type.as_str(), self.to.base_type.as_str());
+        matches!(pair, ("timestamp", "timestamptz") | ("timestamptz", "timestamp"))
+            .then(|| sql!("{} AT TIME ZONE {}", self.name(), Literal(self.time_zone.clone())))
+    }
+
+    /// The shadow and what keeps it in sync.
+    pub(super) fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
+        let (Some(up), Some(down)) = (self.up_expr(), self.down_expr()) else { return };
+        let (table, shadow, name) = (&self.table.name, self.shadow(cx), self.name());
+        let collation =
+            self.to.collation.as_ref().map(|collation| sql!(" COLLATE {}", collation)).unwrap_or_else(|| sql!(""));
+        steps.preflight(Preflight {
+            query: sql!("SELECT ({}::{})::text FROM ONLY {} LIMIT 0", up.over_table(), self.to.type_name, table),
+            finding: Finding::error(
+                "expression",
+                self.span,
+                format!("the server refuses {} as the new value", up.as_written()),
+            ),
+        });
+        if up.as_column().is_some() {
+            steps.preflight(self.assignable());
+        }
+        steps.add_column(table, sql!("{} {}{}", shadow, self.to.type_name, collation));
+        steps.sync(
+            table,
+            Group {
+                shape: Shape::Retype { name: name.clone() },
+                old: vec![super::super::old_column(cx, &self.column, Some(down))],
+                new: vec![NewColumn { name: shadow, type_name: self.to.type_name.clone(), up }],
+                until: Until::Contract,
+                mend: None,
+                loud: false,
+                counts: false,
+            },
+        );
+    }
+
+    /// Without USING, PostgreSQL changes a type only where an assignment cast does.
+    fn assignable(&self) -> Preflight {
+        let name = &self.column.name;
+        let refusal = format!("column {name} can't be cast automatically to the new type");
+        Preflight {
+            query: sql!(
+                "SELECT {} FROM (SELECT {}::pg_catalog.regtype AS s, pg_catalog.pg_typeof(NULL::{}) AS t) AS x JOIN pg_catalog.pg_type AS d ON d.oid = x.t LEFT JOIN pg_catalog.pg_type AS f ON f.oid = x.s WHERE NOT (x.s = x.t OR d.typcategory = 'S' OR d.typtype = 'd' OR f.typtype = 'd' OR d.typelem <> 0 AND f.typelem <> 0 OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.castsource = x.s AND c.casttarget = x.t AND c.castcontext IN ('a', 'i')))",
+                Literal(refusal),
+                Literal(self.column.type_name.as_str().to_owned()),
+                self.to.type_name
+            ),
+            finding: Finding::error("cast", self.span, format!("{name} needs a USING"))
+                .help("write ALTER COLUMN … TYPE … USING expression"),
+        }
+    }
+
+    /// What a type change leaves as it is, and the shadow does not have: comment, statistics target, options, grants. Storage and compression
+    /// are not among it: the server sets them back to the type's own (measured on 13 to 18).
+    pub(super) fn attributes(&self) -> Vec<Sql> {
+        let (table, name) = (&self.table.name, self.name());
+        let mut all = Vec::new();
+        if let Some(comment) = &self.column.comment {
+            all.push(sql!("COMMENT ON COLUMN {}.{} IS {}", table, name, Literal(comment.clone())));
+        }
+        if let Some(target) = self.column.statistics {
+            let target = Number(i64::from(target));
+            all.push(sql!("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {}", table, name, target));
+        }
+        for option in &self.column.options {
+            let option = ServerText::from_server(option.as_str());
+            all.push(sql!("ALTER TABLE {} ALTER COLUMN {} SET ({})", table, name, option));
+        }
+        let grants = self.column.grants.iter();
+        all.extend(grants.map(|grant| super::super::whole::grant(grant, Some(&name), table)));
+        all
+    }
+}

@@ -1,0 +1,242 @@
+//! ALTER COLUMN TYPE: a shadow column of the new type is kept in sync, filled, given what hangs on the old one, and swapped in at contract.
+//!
+//! All type changes of a file are one operation: columns can share an index, a constraint or a foreign key, and what they share is built
+//! once. Tables that a foreign key joins are swapped in one transaction. Where the server does no work (a wider varchar), nothing is copied:
+//! see [`is_catalog_only`].
+
+mod attached;
+mod catalog_only;
+mod column;
+mod foreign_key;
+mod sequence;
+mod swap;
+mod way_back;
+
+pub(super) use catalog_only::is_catalog_only;
+pub(super) use catalog_only::retype_in;
+
+use std::collections::BTreeMap;
+
+use super::Operation;
+use super::claim;
+use super::sync_refusals;
+use super::unknown_columns;
+use crate::catalog::Catalog;
+use crate::catalog::Column;
+use crate::catalog::ConstraintKind;
+use crate::catalog::Table;
+use crate::catalog::TableKind;
+use crate::finding::Finding;
+use crate::plan::PlanContext;
+use crate::plan::StepsBuilder;
+use crate::sql;
+use crate::sql::Expr;
+use crate::sql::Ident;
+use crate::sql::Span;
+use crate::sql::Sql;
+use crate::sql::TableName;
+use crate::step::Claim;
+use foreign_key::ForeignKey;
+
+/// The type that a column gets.
+#[derive(Clone, Debug)]
+pub(super) struct NewType {
+    pub type_name: Sql,
+    pub base_type: String,
+    pub modifiers: Vec<i64>,
+    pub array: bool,
+    pub collation: Option<Sql>,
+    pub using: Option<Expr>,
+}
+
+/// A column that gets another type.
+#[derive(Clone, Debug)]
+pub(super) struct Retype {
+    pub table: Table,
+    pub column: Column,
+    pub to: NewType,
+    pub up: Option<Expr>,
+    pub down: Option<Expr>,
+    /// The time zone that casts between `timestamp` and `timestamptz` go by at this place of the file.
+    pub time_zone: String,
+    pub span: Span,
+}
+
+/// The columns of a file that get another type.
+#[derive(Clone, Debug)]
+pub(super) struct AlterType {
+    columns: Vec<Retype>,
+    /// Columns that keep their type and must keep their name: they are in a foreign key, a primary key or statistics together with one that
+    /// changes, which are made again by name.
+    joined: Vec<Claim>,
+}
+
+/// Which column stands for another: by name, by table.
+type Names = BTreeMap<String, String>;
+
+/// The columns of one table that get another type.
+struct Part<'a> {
+    cx: &'a PlanContext<'a>,
+    table: &'a Table,
+    columns: Vec<&'a Retype>,
+    /// Foreign keys that are swapped with this table.
+    keys: Vec<ForeignKey<'a>>,
+}
+
+impl AlterType {
+    pub(super) fn new(cx: &PlanContext<'_>, columns: Vec<Retype>) -> AlterType {
+        let mut operation = AlterType { columns, joined: Vec::new() };
+        let mut joined: Vec<Claim> =
+            foreign_key::touched(&operation, cx).iter().flat_map(ForeignKey::columns).collect();
+        for retype in &operation.columns {
+            let (table, name) = (&retype.table, &retype.column.name);
+            let keys = table.constraints_on(name).filter(|known| known.kind == ConstraintKind::PrimaryKey);
+            let statistics = table.statistics.iter().map(|statistics| &statistics.columns);
+            for columns in keys.map(|key| &key.columns).chain(statistics.filter(|columns| columns.contains(name))) {
+                joined.extend(columns.iter().map(|column| claim(table, column)));
+            }
+        }
+        joined.retain(|claim| {
+            !operation.of(&claim.table).any(|retype| claim.column.as_ref() == Some(&retype.column.name))
+        });
+        joined.sort();
+        joined.dedup();
+        operation.joined = joined;
+        operation
+    }
+
+    /// Columns that keep their type and must keep their name.
+    pub(super) fn joined(&self) -> &[Claim] {
+        &self.joined
+    }
+
+    fn of<'a>(&'a self, table: &'a TableName) -> impl Iterator<Item = &'a Retype> {
+        self.columns.iter().filter(move |retype| retype.table.name == *table)
+    }
+
+    /// The names by which the columns of a table that change are known, as `name` says.
+    fn names(&self, table: &TableName, name: impl Fn(&Retype) -> Ident) -> Names {
+        self.of(table).map(|retype| (retype.column.name.clone(), name(retype).as_str().to_owned())).collect()
+    }
+
+    fn parts<'a>(&'a self, cx: &'a PlanContext<'a>) -> Vec<Part<'a>> {
+        let keys = foreign_key::touched(self, cx);
+        let mut parts: Vec<Part<'a>> = Vec::new();
+        for retype in &self.columns {
+            match parts.iter_mut().find(|part| part.table.name == retype.table.name) {
+                Some(part) => part.columns.push(retype),
+                None => {
+                    let home = keys.iter().filter(|key| *key.home == retype.table.name).cloned().collect();
+                    parts.push(Part { cx, table: &retype.table, columns: vec![retype], keys: home });
+                }
+            }
+        }
+        parts
+    }
+
+    fn refuse(&self, cx: &PlanContext<'_>, retype: &Retype) -> Vec<String> {
+        let (table, name) = (&retype.table, retype.column.name.as_str());
+        let mut why = Vec::new();
+        for constraint in table.constraints_on(name).filter(|constraint| constraint.kind == ConstraintKind::Exclude) {
+            why.push(format!(
+                "it is in the exclusion constraint {}, which can't be built beside the old one",
+                constraint.name
+            ));
+        }
+        for key in foreign_key::touched(self, cx).iter().filter(|key| key.touches(retype)) {
+            why.extend(key.refuse());
+        }
+        let uses = table.dependents.iter().filter(|dependent| dependent.column.as_deref() == Some(name));
+        for dependent in uses.filter(|dependent| !dependent.foreign_key) {
+            why.push(format!("{} uses it", dependent.description));
+        }
+        for trigger in table.triggers.iter().filter(|trigger| trigger.columns.iter().any(|column| column == name)) {
+            why.push(format!("trigger {} names it", trigger.name));
+        }
+        if retype.column.identity.is_some() && !matches!(retype.to.base_type.as_str(), "int2" | "int4" | "int8") {
+            why.push("it is an identity column, whose type must be smallint, integer or bigint".to_owned());
+        }
+        for user in retype.column.identity_sequence.iter().flat_map(|sequence| &sequence.dependents) {
+            why.push(format!("{user} uses its sequence"));
+        }
+        if table.kind == TableKind::Partitioned && table.indexes_on(name).next().is_some() {
+            why.push("it is indexed on a partitioned table".to_owned());
+        }
+        if cx.catalog.leaves(table).iter().any(|leaf| leaf.kind != TableKind::Table) {
+            why.push("the table has partitions that are no ordinary tables".to_owned());
+        }
+        why
+    }
+}
+
+impl Operation for AlterType {
+    fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for retype in &self.columns {
+            let (table, span) = (&retype.table, retype.span);
+            findings.extend(sync_refusals(cx, table, &retype.column.name, span));
+            let why = self.refuse(cx, retype);
+            if !why.is_empty() {
+                findings.push(Finding::error("alter-type", span, format!("the type of {}.{} can't be changed in phases: {}", table.name, retype.column.name, why.join("; ")))
+                    .help("add a new column, fill it, and drop the old one (three statements in one file); or accept the lock and the rewrite: `-- crossfade: direct REASON`"));
+            }
+            for expr in [&retype.up, &retype.down, &retype.to.using].into_iter().flatten() {
+                findings.extend(unknown_columns(table, &[], expr, span, "the expression"));
+            }
+        }
+        findings
+    }
+
+    fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
+        let parts = self.parts(cx);
+        for retype in &self.columns {
+            retype.lower(cx, steps);
+        }
+        for part in &parts {
+            part.build(steps);
+        }
+        for key in parts.iter().flat_map(|part| &part.keys) {
+            key.build(self, cx, steps);
+        }
+        for part in &parts {
+            let (go, back) = part.swap();
+            let table = &part.table.name;
+            let columns: Vec<&str> = part.columns.iter().map(|retype| retype.column.name.as_str()).collect();
+            let columns = columns.join(", ");
+            let successor =
+                if part.columns.len() == 1 { "the column of the new type" } else { "the columns of the new types" };
+            steps.contract(table, format!("swap {columns} of {table} for {successor}"), go, back);
+            for key in &part.keys {
+                for other in [&key.child.name, &key.parent.name] {
+                    steps.contract_locks(table, other);
+                    if other != table && self.of(other).next().is_some() {
+                        steps.contract_together(table, other);
+                    }
+                }
+            }
+            if cx.policy.retain {
+                part.way_back(self, steps);
+                let drops = part.columns.iter().map(|retype| sql!("DROP COLUMN {}", retype.retired(cx)));
+                let drop = sql!("ALTER TABLE {} {}", table, Sql::join(drops, ", "));
+                steps.purge(table, format!("drop the old {columns} of {table}"), vec![drop]);
+            }
+        }
+    }
+
+    fn project(&self, catalog: &mut Catalog) {
+        for retype in &self.columns {
+            let tree: Vec<TableName> =
+                catalog.tree(&retype.table).into_iter().map(|relation| relation.name.clone()).collect();
+            for table in catalog.tables.iter_mut().filter(|table| tree.contains(&table.name)) {
+                if let Some(column) = table.columns.iter_mut().find(|column| column.name == retype.column.name) {
+                    retype_in(column, &retype.to.type_name, &retype.to.base_type, &retype.to.modifiers);
+                }
+            }
+        }
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        let own = self.columns.iter().map(|retype| claim(&retype.table, &retype.column.name));
+        own.chain(self.joined.iter().cloned()).collect()
+    }
+}
