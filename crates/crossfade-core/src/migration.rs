@@ -9,6 +9,7 @@ use crate::sql::Sql;
 use crate::sql::StatementKind;
 use crate::sql::TransactionControl;
 use crate::sql::parse_file;
+use crate::step::Phase;
 
 /// A migration's file, read and parsed.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub struct Migration {
     pub checksum: String,
     /// Its statements in their order.
     pub statements: Vec<Statement>,
+    /// `no-transaction`: each statement is committed by itself.
+    pub no_transaction: bool,
 }
 
 /// A statement with what its directives say.
@@ -38,6 +41,8 @@ pub struct Statement {
     pub direct: Option<String>,
     /// `undo`: what undoes it.
     pub undo: Option<Sql>,
+    /// `phase`: it runs as written, in this phase.
+    pub phase: Option<Phase>,
 }
 
 /// An `up` or `down` directive.
@@ -63,7 +68,8 @@ pub fn checksum(text: &str) -> String {
     })
 }
 
-const DIRECTIVES: &str = "up EXPR, up(COLUMN) EXPR, down EXPR, down(COLUMN) EXPR, direct REASON, undo SQL";
+const DIRECTIVES: &str =
+    "up EXPR, up(COLUMN) EXPR, down EXPR, down(COLUMN) EXPR, direct REASON, undo SQL, phase PHASE, no-transaction";
 
 impl Migration {
     /// Reads a file's text.
@@ -81,11 +87,9 @@ impl Migration {
         let mut findings = Vec::new();
         let mut statements: Vec<Statement> = strip_outer_transaction(file.statements)
             .into_iter()
-            .map(|parsed| Statement { parsed, up: Vec::new(), down: Vec::new(), direct: None, undo: None })
+            .map(|parsed| Statement { parsed, up: Vec::new(), down: Vec::new(), direct: None, undo: None, phase: None })
             .collect();
-        for statement in &statements {
-            findings.extend(refused(&statement.parsed));
-        }
+        let mut no_transaction = false;
         for comment in &file.comments {
             let Some(body) = comment.text.strip_prefix("crossfade:") else {
                 if let Some(marker) = foreign_marker(&comment.text) {
@@ -96,9 +100,17 @@ impl Migration {
                 }
                 continue;
             };
-            if let Err(finding) = apply_directive(comment, body.trim(), &text, &mut statements) {
-                findings.push(finding);
-            }
+            let applied = match body.trim() {
+                "no-transaction" => {
+                    no_transaction = true;
+                    Ok(())
+                }
+                body => apply_directive(comment, body, &text, &mut statements),
+            };
+            findings.extend(applied.err());
+        }
+        for statement in &statements {
+            findings.extend(refused(&statement.parsed, no_transaction));
         }
         if findings.iter().any(Finding::is_error) {
             return Err(findings);
@@ -109,6 +121,7 @@ impl Migration {
             checksum: checksum(&text),
             text,
             statements,
+            no_transaction,
         })
     }
 }
@@ -126,7 +139,7 @@ fn strip_outer_transaction(mut statements: Vec<ParsedStatement>) -> Vec<ParsedSt
     statements
 }
 
-fn refused(statement: &ParsedStatement) -> Option<Finding> {
+fn refused(statement: &ParsedStatement, no_transaction: bool) -> Option<Finding> {
     match &statement.kind {
         StatementKind::Transaction(TransactionControl::Savepoint) => None,
         StatementKind::Transaction(_) => Some(
@@ -145,7 +158,16 @@ fn refused(statement: &ParsedStatement) -> Option<Finding> {
             )
             .help("write the rows as INSERT … VALUES, or load them with psql"),
         ),
-        StatementKind::NotInTransaction { what } => Some(
+        StatementKind::NotInTransaction { repeatable: true, .. } if no_transaction => None,
+        StatementKind::NotInTransaction { what, repeatable: true, .. } => Some(
+            Finding::error(
+                "not-in-transaction",
+                statement.span,
+                format!("{what} can't run in a transaction, and a migration is one"),
+            )
+            .help("put `-- crossfade: no-transaction` at the head of the file: each statement is committed by itself then"),
+        ),
+        StatementKind::NotInTransaction { what, repeatable: false, .. } => Some(
             Finding::error(
                 "not-in-transaction",
                 statement.span,
@@ -181,9 +203,28 @@ fn apply_directive(comment: &Comment, body: &str, text: &str, statements: &mut [
     }
     let name_end = body.find(|c: char| !(c.is_ascii_alphanumeric() || c == '-' || c == '_')).unwrap_or(body.len());
     let (name, rest) = body.split_at(name_end);
-    if !matches!(name, "up" | "down" | "direct" | "undo") {
+    if !matches!(name, "up" | "down" | "direct" | "undo" | "phase") {
         return Err(Finding::error("unknown-directive", span, format!("there is no directive `{name}`"))
             .help(format!("the directives are: {DIRECTIVES}")));
+    }
+    if name == "phase" {
+        let phase = match rest.trim() {
+            "expand" => Phase::Expand,
+            "migrate" => Phase::Migrate,
+            "contract" => Phase::Contract,
+            other => {
+                return Err(Finding::error("directive", span, format!("there is no phase `{other}` to run statements in"))
+                    .help("write `-- crossfade: phase expand`, `phase migrate` or `phase contract`; it speaks for all that follows"));
+            }
+        };
+        let mut following =
+            statements.iter_mut().filter(|statement| statement.parsed.span.start >= span.end).peekable();
+        if following.peek().is_none() {
+            return Err(Finding::error("directive", span, "no statement follows this `phase`")
+                .help("it speaks for all that follows"));
+        }
+        following.for_each(|statement| statement.phase = Some(phase));
+        return Ok(());
     }
     let Some(statement) = statements.iter_mut().find(|statement| statement.parsed.span.start >= span.end) else {
         return Err(Finding::error("directive", span, format!("no statement follows this `{name}`"))

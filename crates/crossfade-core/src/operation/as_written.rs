@@ -14,11 +14,13 @@ use crate::plan::StepsBuilder;
 use crate::sql;
 use crate::sql::AlterCommand;
 use crate::sql::Ident;
+use crate::sql::Made;
 use crate::sql::ObjectKind;
 use crate::sql::ObjectRef;
 use crate::sql::Sql;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
+use crate::sql::made_by;
 use crate::sql::written;
 use crate::step::Claim;
 use crate::step::Phase;
@@ -38,6 +40,12 @@ impl Operation for AsWritten {
 
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
         as_written(cx, &self.statement, steps);
+        let behind = |other: &&Statement| other.parsed.span > self.statement.parsed.span;
+        if let Some(value @ Made::EnumValue(_)) = made_by(&self.statement.parsed)
+            && cx.migration.statements.iter().filter(behind).any(|other| value.is_used_in(other.parsed.text.as_str()))
+        {
+            steps.commit();
+        }
     }
 
     fn project(&self, catalog: &mut Catalog) {
@@ -123,14 +131,21 @@ fn apply(table: &mut Table, change: &Change<'_>) {
 /// Adds a statement's step.
 pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mut StepsBuilder<'_>) {
     let locks = table_locks(cx, touches(&statement.parsed.kind).1);
+    let stays = matches!(made_by(&statement.parsed), Some(Made::EnumValue(_)));
     let undo = statement.undo.clone().or_else(|| undo(cx.catalog, &statement.parsed.kind));
+    // PostgreSQL can't take a value away from an enum, and one that nobody uses harms nobody.
+    let undo = undo.or_else(|| stays.then(|| sql!("/* the new value stays in the enum */")));
     let undo = undo.map(|undo| {
         let locks = undo_locks(cx, &statement.parsed.kind, &undo);
         (undo, locks)
     });
     let at = Some(statement.parsed.span);
+    let phase = statement.phase.unwrap_or(Phase::Expand);
+    if let StatementKind::NotInTransaction { .. } = &statement.parsed.kind {
+        return steps.outside(phase, summary(statement), statement.parsed.text.clone(), locks);
+    }
     steps.as_written(
-        Phase::Expand,
+        phase,
         summary(statement),
         crate::step::Statement { sql: statement.parsed.text.clone(), at },
         undo,
@@ -157,7 +172,8 @@ pub(super) fn summary(statement: &Statement) -> String {
 fn table_locks(cx: &PlanContext<'_>, touched: Vec<(ObjectRef, LockMode)>) -> Vec<TableLock> {
     let mut locks: Vec<TableLock> = Vec::new();
     for (name, mode) in touched.into_iter().filter(|(_, mode)| *mode > LockMode::RowExclusive) {
-        let Some(table) = cx.catalog.resolve(&name) else { continue };
+        let table = cx.catalog.resolve(&name).or_else(|| cx.catalog.index(&name).map(|(table, _)| table));
+        let Some(table) = table else { continue };
         for relation in cx.catalog.tree(table) {
             let lockable = matches!(relation.kind, TableKind::Table | TableKind::Partitioned);
             if lockable && !locks.iter().any(|lock| lock.table == relation.name) {
@@ -237,9 +253,8 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
             ("CREATE TABLE".to_owned(), references.chain(parents).collect())
         }
         StatementKind::Other { what, touches, .. } => (what.clone(), touches.clone()),
-        StatementKind::Transaction(_) | StatementKind::NotInTransaction { .. } | StatementKind::CopyFromStdin => {
-            ("statement".to_owned(), Vec::new())
-        }
+        StatementKind::NotInTransaction { what, touches, .. } => ((*what).to_owned(), touches.clone()),
+        StatementKind::Transaction(_) | StatementKind::CopyFromStdin => ("statement".to_owned(), Vec::new()),
     }
 }
 

@@ -20,8 +20,10 @@ use crate::operation::Operation;
 use crate::sql;
 use crate::sql::Ident;
 use crate::sql::Literal;
+use crate::sql::Made;
 use crate::sql::Sql;
 use crate::sql::TableName;
+use crate::sql::made_by;
 use crate::step::Action;
 use crate::step::Backfill;
 use crate::step::BackfillUnit;
@@ -32,6 +34,7 @@ use crate::step::Hold;
 use crate::step::Outcome;
 use crate::step::Phase;
 use crate::step::Preflight;
+use crate::step::Probe;
 use crate::step::Statement;
 use crate::step::Step;
 use crate::step::StepId;
@@ -123,6 +126,8 @@ pub struct StepsBuilder<'a> {
     pub(super) without_undo: Vec<(Phase, crate::sql::Span)>,
     /// Where the last statement that goes through a table in chunks stands: what is written behind it comes behind it.
     pub(super) behind_rows: Option<Phase>,
+    /// Whether the next statement as written begins a transaction of its own.
+    committed: bool,
 }
 
 impl<'a> StepsBuilder<'a> {
@@ -138,6 +143,7 @@ impl<'a> StepsBuilder<'a> {
             findings: Vec::new(),
             without_undo: Vec::new(),
             behind_rows: None,
+            committed: false,
         }
     }
 
@@ -173,9 +179,11 @@ impl<'a> StepsBuilder<'a> {
         if let (None, Some(at)) = (&undo, statement.at) {
             self.without_undo.push((phase, at));
         }
+        let rank = as_written_rank(phase);
+        let joins = !std::mem::take(&mut self.committed) && !self.cx.migration.no_transaction;
         if let Some(Draft {
             phase: last_phase,
-            rank: Rank::Body,
+            rank: Rank::Body | Rank::Settle,
             action: Action::Ddl(ddl),
             undo: last_undo,
             locks: last_locks,
@@ -185,6 +193,7 @@ impl<'a> StepsBuilder<'a> {
         }) = self.drafts.last_mut()
             && ddl.as_written
             && *last_phase == phase
+            && joins
         {
             ddl.statements.push(statement);
             for lock in locks {
@@ -210,7 +219,18 @@ impl<'a> StepsBuilder<'a> {
         declare(&mut declared, &undo);
         let undo = undo
             .map(|(undo, lock_first)| Action::Ddl(Ddl { lock_first, statements: vec![undo.into()], as_written: true }));
-        self.push(phase, Rank::Body, summary, Action::Ddl(ddl), undo, declared, hazards);
+        self.push(phase, rank, summary, Action::Ddl(ddl), undo, declared, hazards);
+    }
+
+    /// What was written up to here is committed before what follows runs.
+    pub fn commit(&mut self) {
+        self.committed = true;
+    }
+
+    /// A statement of the user's that can't run in a transaction, and may be run again.
+    pub fn outside(&mut self, phase: Phase, summary: String, run: Sql, locks: Vec<TableLock>) {
+        let action = Action::Concurrently(Concurrently { run, probe: Probe::Repeatable });
+        self.push(phase, as_written_rank(phase), summary, action, None, locks, Vec::new());
     }
 
     /// Statements of ours on one table, in a transaction of their own.
@@ -554,6 +574,9 @@ impl<'a> StepsBuilder<'a> {
             return;
         }
         let bounds = self.bounds();
+        let statements = self.cx.migration.statements.iter();
+        let made: Vec<Made> = statements.filter_map(|statement| made_by(&statement.parsed)).collect();
+        let uses_what_is_made = made.iter().any(|made| values.iter().any(|value| made.is_used_in(value.as_str())));
         // Compared with itself: never different, but it has to be computed.
         let each = sql!(
             "pg_catalog.record_image_ne(ROW({}), ROW({}))",
@@ -584,7 +607,9 @@ impl<'a> StepsBuilder<'a> {
         let verify = Action::Verify(Verify { table: table.name.clone(), units, help });
         let summary = format!("check that the new value can be computed for every row of {}", table.name);
         let locks = self.tree_locks(table, LockMode::AccessShare);
-        self.push(Phase::Expand, Rank::Fill, summary, verify, None, locks, Vec::new());
+        // What the file itself makes first has to be there.
+        let rank = if uses_what_is_made { Rank::Body } else { Rank::Fill };
+        self.push(Phase::Expand, rank, summary, verify, None, locks, Vec::new());
     }
 
     fn lower_expand(
@@ -948,6 +973,11 @@ pub(super) fn add_lock(locks: &mut Vec<TableLock>, lock: TableLock) {
             locks.sort();
         }
     }
+}
+
+/// In contract, what the user wrote comes behind what is done to the tables.
+fn as_written_rank(phase: Phase) -> Rank {
+    if phase == Phase::Contract { Rank::Settle } else { Rank::Body }
 }
 
 fn hold(phase: Phase, hold: Hold) -> Draft {

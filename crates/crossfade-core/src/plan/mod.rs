@@ -25,7 +25,9 @@ use crate::finding::Severity;
 use crate::migration::Migration;
 use crate::operation;
 use crate::sql::Ident;
+use crate::sql::Made;
 use crate::sql::TableName;
+use crate::sql::made_by;
 use crate::step::Claim;
 use crate::step::PLAN_FORMAT;
 use crate::step::Plan;
@@ -100,7 +102,10 @@ pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     for operation in &operations {
         steps.lower(operation.as_ref());
     }
-    let (steps, preflight, more) = steps.finish();
+    let (steps, mut preflight, more) = steps.finish();
+    // The server can't say what it thinks of what the file itself makes first.
+    let made: Vec<Made> = cx.migration.statements.iter().filter_map(|statement| made_by(&statement.parsed)).collect();
+    preflight.retain(|check| !made.iter().any(|made| made.is_used_in(check.query.as_str())));
     findings.extend(more);
     if findings.iter().any(Finding::is_error) {
         return Err(findings);

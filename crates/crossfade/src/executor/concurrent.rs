@@ -41,6 +41,7 @@ impl Executor<'_> {
                 false => tries += 1,
             }
             match self.run_and_watch(&client, action).await {
+                Ok(()) if action.probe == Probe::Repeatable => return Ok(Done::Unrecorded),
                 Ok(()) => {}
                 Err(error) => {
                     // An invalid unique index rejects duplicates and every invalid one costs writes: it does not stay.

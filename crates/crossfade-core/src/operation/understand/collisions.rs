@@ -42,7 +42,8 @@ impl Reader<'_> {
                 continue;
             }
             let Some(statement) = self.cx.migration.statements.get(*position) else { continue };
-            if statement.direct.is_some() {
+            // Who names the phase says when it runs.
+            if statement.direct.is_some() || statement.phase.is_some() {
                 continue;
             }
             for (other, table, column) in &self.touched {

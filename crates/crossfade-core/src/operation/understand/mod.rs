@@ -193,7 +193,7 @@ impl Reader<'_> {
 
     fn read(&mut self, position: usize, statement: &Statement) {
         let concurrently = matches!(&statement.parsed.kind, StatementKind::CreateIndex(index) if index.concurrently);
-        if statement.direct.is_some() && !concurrently {
+        if (statement.direct.is_some() || statement.phase.is_some()) && !concurrently {
             self.no_values(statement);
             return self.write_as_is(position, statement);
         }

@@ -40,6 +40,7 @@ impl Reader<'_> {
             && constraint.name.is_none()
             && constraint.using_index.is_none()
             && statement.direct.is_none()
+            && statement.phase.is_none()
             && let Some(table) = self.in_use(table)
         {
             let name = constraint_name(names, &table.name, constraint, self.cx.catalog.major());
@@ -54,7 +55,7 @@ impl Reader<'_> {
         let whole = || vec![statement.clone()];
         let StatementKind::AlterTable { table, commands, .. } = &statement.parsed.kind else { return whole() };
         let Some(table) = self.in_use(table).cloned() else { return whole() };
-        if statement.direct.is_some() {
+        if statement.direct.is_some() || statement.phase.is_some() {
             return whole();
         }
         let alone = self.cx.migration.statements.len() == 1;
@@ -94,6 +95,7 @@ impl Reader<'_> {
                 down: mine(&statement.down, &takes_down),
                 direct: None,
                 undo: statement.undo.clone().filter(|_| at == last),
+                phase: None,
                 parsed,
             }
         };
