@@ -27,6 +27,18 @@ impl Catalog {
         self.tables.iter().find(|table| table.name == *name)
     }
 
+    /// The full name of an object that is no relation with columns.
+    pub fn object(&self, kind: &str, name: &ObjectRef) -> Option<&TableName> {
+        let in_schema = |schema: &str| {
+            let full = TableName::new(schema, name.name.as_str());
+            self.objects.iter().find(|object| object.kind == kind && object.name == full).map(|object| &object.name)
+        };
+        match &name.schema {
+            Some(schema) => in_schema(schema),
+            None => self.search_path.iter().find_map(|schema| in_schema(schema)),
+        }
+    }
+
     /// Where a new object of this name would go.
     pub fn place(&self, name: &ObjectRef) -> TableName {
         let schema =

@@ -58,7 +58,9 @@ impl Operation for AsWritten {
                 });
             }
         }
-        if let StatementKind::Drop { objects, .. } = &self.statement.parsed.kind {
+        if let StatementKind::Drop { kind, objects, .. } = &self.statement.parsed.kind
+            && kind.object_kind() == "relation"
+        {
             let found = objects.iter().filter_map(|object| catalog.resolve(&object.name));
             let gone = found.flat_map(|table| catalog.tree(table)).map(|table| table.name.clone()).collect();
             super::whole::remove(catalog, &gone);

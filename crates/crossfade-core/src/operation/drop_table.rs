@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::Operation;
 use super::claim;
+use super::cleared::Cleared;
 use super::foreign_key::ForeignKey;
 use super::whole::hinders_views;
 use super::whole::kind_of;
@@ -41,33 +42,6 @@ pub(super) struct DropTable {
     pub span: Span,
 }
 
-/// What earlier statements of the file take out of the way.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Cleared {
-    /// Tables and views.
-    pub relations: BTreeSet<TableName>,
-    /// Constraints of other tables.
-    pub constraints: BTreeSet<(TableName, String)>,
-    /// Columns of other tables.
-    pub columns: BTreeSet<(TableName, String)>,
-    /// Functions, as the server describes them up to their arguments.
-    pub functions: BTreeSet<String>,
-}
-
-impl Cleared {
-    fn has_foreign_key(&self, key: &ForeignKey<'_>) -> bool {
-        let gone = |column: &String| self.columns.contains(&(key.owner.name.clone(), column.clone()));
-        self.relations.contains(&key.owner.name)
-            || self.constraints.contains(&(key.owner.name.clone(), key.constraint.name.clone()))
-            || key.constraint.columns.iter().any(gone)
-    }
-
-    pub(super) fn has(&self, dependent: &Dependent) -> bool {
-        dependent.view.as_ref().is_some_and(|view| self.relations.contains(view))
-            || self.functions.iter().any(|function| dependent.description.starts_with(function.as_str()))
-    }
-}
-
 impl DropTable {
     pub(super) fn new(catalog: &Catalog, tables: Vec<Table>, cascade: bool, cleared: Cleared, span: Span) -> DropTable {
         let mut drop = DropTable { tables, cascade, cleared, claims: Vec::new(), span };
@@ -92,7 +66,15 @@ impl DropTable {
     /// Foreign keys of other tables that point to these.
     fn incoming<'c>(&self, catalog: &'c Catalog) -> Vec<ForeignKey<'c>> {
         let all = ForeignKey::all(catalog).filter(|key| self.drops(catalog, key.references));
-        all.filter(|key| !self.drops(catalog, &key.owner.name) && !self.cleared.has_foreign_key(key)).collect()
+        all.filter(|key| !self.drops(catalog, &key.owner.name) && !self.has_cleared(key)).collect()
+    }
+
+    fn has_cleared(&self, key: &ForeignKey<'_>) -> bool {
+        let owner = &key.owner.name;
+        let gone = |column: &String| self.cleared.columns.contains(&(owner.clone(), column.clone()));
+        self.cleared.relations.contains(owner)
+            || self.cleared.constraints.contains(&(owner.clone(), key.constraint.name.clone()))
+            || key.constraint.columns.iter().any(gone)
     }
 
     /// Foreign keys of these to other tables.

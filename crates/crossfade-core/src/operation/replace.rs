@@ -112,11 +112,12 @@ impl Operation for Replace {
                     .into_iter()
                     .filter(|finding| finding.rule != "generated-column"),
             );
+            let cleared = super::cleared::Cleared::before(cx, dropped.span);
             let dependents: Vec<&str> = self
                 .table
                 .dependents
                 .iter()
-                .filter(|dependent| dependent.column.as_deref() == Some(name))
+                .filter(|dependent| dependent.column.as_deref() == Some(name) && !cleared.has(dependent))
                 .map(|dependent| dependent.description.as_str())
                 .collect();
             if !dependents.is_empty() {

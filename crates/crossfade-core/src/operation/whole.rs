@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::drop_table::Cleared;
+use super::cleared::Cleared;
 use crate::catalog::Catalog;
 use crate::catalog::Dependent;
 use crate::catalog::Grant;

@@ -378,6 +378,15 @@ impl<'a> StepsBuilder<'a> {
     /// What comes last in its phase: statements of ours under these locks, and what takes them back. Whole objects go when nothing of
     /// the migration works on them any more.
     pub fn late(&mut self, phase: Phase, summary: String, there: Locked, back: Option<Locked>) {
+        self.whole(phase, Rank::Late, summary, there, back);
+    }
+
+    /// What comes first in its phase: what hangs on something else goes before that.
+    pub fn early(&mut self, phase: Phase, summary: String, there: Locked, back: Option<Locked>) {
+        self.whole(phase, Rank::Early, summary, there, back);
+    }
+
+    fn whole(&mut self, phase: Phase, rank: Rank, summary: String, there: Locked, back: Option<Locked>) {
         let mut declared = there.0.clone();
         for lock in back.iter().flat_map(|(locks, _)| locks) {
             add_lock(&mut declared, lock.clone());
@@ -386,7 +395,7 @@ impl<'a> StepsBuilder<'a> {
             let statements = statements.into_iter().map(Statement::from).collect();
             Action::Ddl(Ddl { lock_first, statements, as_written: false })
         };
-        self.push(phase, Rank::Late, summary, make(there), back.map(make), declared, Vec::new());
+        self.push(phase, rank, summary, make(there), back.map(make), declared, Vec::new());
     }
 
     /// A query that the server must accept before the plan is recorded.

@@ -62,6 +62,7 @@ pub use text::cut;
 pub use text::short_hash;
 pub use whole::Destination;
 pub use whole::NamedObject;
+pub use whole::NewForm;
 pub use whole::ObjectKind;
 pub use whole::written;
 

@@ -6,6 +6,8 @@ use super::Sql;
 use super::StatementKind;
 use super::SyntaxError;
 use super::statement::classify;
+use super::whole::NewForm;
+use super::whole::made;
 
 /// A statement of a file.
 #[derive(Clone, Debug)]
@@ -20,6 +22,8 @@ pub struct ParsedStatement {
     pub words: Vec<String>,
     /// For a statement that changes rows: how to do it a part at a time.
     pub rows: Option<RowsStatement>,
+    /// What it makes, where a DROP in front of it may have taken the same away.
+    pub makes: Option<NewForm>,
 }
 
 /// A line comment that stands on a line of its own.
@@ -81,6 +85,7 @@ pub fn parse_file(text: &str) -> Result<ParsedFile, SyntaxError> {
             kind: classify(node),
             words,
             rows: RowsStatement::read(node),
+            makes: made(node),
         });
     }
     let comments = tokens

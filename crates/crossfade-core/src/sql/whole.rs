@@ -65,6 +65,16 @@ impl ObjectKind {
         }
     }
 
+    /// What the catalog's list of objects calls it; relations with columns do not stand there.
+    pub fn object_kind(self) -> &'static str {
+        match self {
+            ObjectKind::Table | ObjectKind::View | ObjectKind::MaterializedView => "relation",
+            ObjectKind::Sequence => "sequence",
+            ObjectKind::Type | ObjectKind::Domain => "type",
+            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine | ObjectKind::Aggregate => "function",
+        }
+    }
+
     fn of(object_type: ObjectType) -> Option<ObjectKind> {
         match object_type {
             ObjectType::ObjectTable => Some(ObjectKind::Table),
@@ -104,6 +114,74 @@ pub enum Destination {
     Name(String),
     /// `SET SCHEMA`.
     Schema(String),
+}
+
+/// An object that a statement makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewForm {
+    /// The class of the server's catalog that it stands in.
+    pub class: &'static str,
+    /// Its name.
+    pub name: ObjectRef,
+    /// The names of its columns, where it is a view and they can be told from its text.
+    pub columns: Option<Vec<String>>,
+}
+
+/// What a statement makes that a DROP in front of it may have taken away.
+pub(super) fn made(node: &NodeEnum) -> Option<NewForm> {
+    let by_names = |class, names: &[protobuf::Node]| {
+        object_of_names(&strings(names)).map(|name| NewForm { class, name, columns: None })
+    };
+    let relation = |class, name: Option<&protobuf::RangeVar>, columns| NewForm { class, name: object(name), columns };
+    match node {
+        NodeEnum::ViewStmt(view) => {
+            let columns = columns(&view.aliases, view.query.as_deref());
+            Some(relation("pg_class", view.view.as_ref(), columns))
+        }
+        NodeEnum::CreateTableAsStmt(create) => {
+            let into = create.into.as_ref()?;
+            let columns = columns(&into.col_names, create.query.as_deref());
+            Some(relation("pg_class", into.rel.as_ref(), columns))
+        }
+        NodeEnum::CreateSeqStmt(create) => Some(relation("pg_class", create.sequence.as_ref(), None)),
+        NodeEnum::CompositeTypeStmt(create) => Some(relation("pg_type", create.typevar.as_ref(), None)),
+        NodeEnum::CreateFunctionStmt(create) => by_names("pg_proc", &create.funcname),
+        NodeEnum::CreateEnumStmt(create) => by_names("pg_type", &create.type_name),
+        NodeEnum::CreateRangeStmt(create) => by_names("pg_type", &create.type_name),
+        NodeEnum::CreateDomainStmt(create) => by_names("pg_type", &create.domainname),
+        NodeEnum::DefineStmt(define) => match define.kind() {
+            ObjectType::ObjectAggregate => by_names("pg_proc", &define.defnames),
+            ObjectType::ObjectType => by_names("pg_type", &define.defnames),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The names of a query's columns, if all of them can be told: `*` and most expressions hide theirs.
+fn columns(aliases: &[protobuf::Node], query: Option<&protobuf::Node>) -> Option<Vec<String>> {
+    if !aliases.is_empty() {
+        return Some(strings(aliases));
+    }
+    let Some(NodeEnum::SelectStmt(select)) = query?.node.as_ref() else { return None };
+    let mut select = select.as_ref();
+    while let Some(left) = &select.larg {
+        select = left;
+    }
+    let name = |node: &protobuf::Node| {
+        let Some(NodeEnum::ResTarget(target)) = node.node.as_ref() else { return None };
+        if !target.name.is_empty() {
+            return Some(target.name.clone());
+        }
+        match target.val.as_ref()?.node.as_ref()? {
+            NodeEnum::ColumnRef(column) => match column.fields.last()?.node.as_ref()? {
+                NodeEnum::String(name) => Some(name.sval.clone()),
+                _ => None,
+            },
+            _ => None,
+        }
+    };
+    select.target_list.iter().map(name).collect()
 }
 
 fn arguments(function: &protobuf::ObjectWithArgs, aggregate: bool) -> Option<Sql> {

@@ -1,6 +1,8 @@
 //! Statements about whole objects: which of them anybody can feel, and what else of the file names them.
 
-use super::super::drop_table::Cleared;
+use super::super::cleared::Cleared;
+use super::super::drop_object::DropObject;
+use super::super::drop_object::DropView;
 use super::super::drop_table::DropTable;
 use super::super::no_table;
 use super::super::rename_relation::RenameRelation;
@@ -11,7 +13,10 @@ use crate::finding::Finding;
 use crate::migration::Statement;
 use crate::sql::AlterCommand;
 use crate::sql::NamedObject;
+use crate::sql::NewForm;
 use crate::sql::ObjectKind;
+use crate::sql::ObjectRef;
+use crate::sql::Span;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
 
@@ -29,14 +34,116 @@ impl Reader<'_> {
             | ObjectKind::Function
             | ObjectKind::Procedure
             | ObjectKind::Routine
-            | ObjectKind::Aggregate => {
-                let why = format!("DROP {} is not done in phases: running code may use it", kind.sql_name());
+            | ObjectKind::Aggregate => self.read_drop_object(position, statement, *kind, objects, *cascade),
+        }
+    }
+
+    fn read_drop_object(
+        &mut self,
+        position: usize,
+        statement: &Statement,
+        kind: ObjectKind,
+        objects: &[NamedObject],
+        cascade: bool,
+    ) {
+        let span = statement.parsed.span;
+        let again = objects.iter().filter(|object| self.made_again(position, kind, &object.name).is_some()).count();
+        if again == objects.len() {
+            for object in objects {
+                self.look_at_replacement(position, span, kind, &object.name);
+            }
+            return self.write_as_is(position, statement);
+        }
+        if again > 0 {
+            self.findings
+                .push(Finding::error("mixed-drop", span, "some of this the file makes again, and some not").help(
+                "split it into two statements: what is made again is replaced at once, the rest is dropped in phases",
+            ));
+            return;
+        }
+        if kind.object_kind() == "relation" {
+            let in_use = |object: &NamedObject| self.in_use(&object.name).is_some();
+            if !objects.iter().any(in_use) {
+                return self.write_as_is(position, statement);
+            }
+            let found = objects.iter().filter_map(|object| self.catalog().resolve(&object.name).cloned());
+            let views: Vec<Table> = found.collect();
+            for view in &views {
+                self.gone.push((position, view.name.clone()));
+            }
+            let cleared = Cleared::before(self.cx, span);
+            return self.operations.push((position, Box::new(DropView { kind, views, cascade, cleared, span })));
+        }
+        let place = |object: &NamedObject| {
+            let name = self.catalog().object(kind.object_kind(), &object.name)?.clone();
+            Some((name, object.arguments.clone()))
+        };
+        let found: Vec<_> = objects.iter().filter_map(place).collect();
+        let alone = self.catalog().other_sessions == 0 && !self.catalog().tables.iter().any(|table| table.has_rows);
+        if found.is_empty() || alone {
+            return self.write_as_is(position, statement);
+        }
+        let cleared = Cleared::before(self.cx, span);
+        self.operations.push((position, Box::new(DropObject { kind, objects: found, cleared, span })));
+    }
+
+    /// What a later statement makes under the name of something that this one drops.
+    fn made_again(&self, position: usize, kind: ObjectKind, name: &ObjectRef) -> Option<&NewForm> {
+        let place = |name: &ObjectRef| {
+            let found = self.catalog().resolve(name).map(|table| &table.name);
+            let found = found.filter(|_| kind.catalog_class() == "pg_class");
+            found.or_else(|| self.catalog().object(kind.object_kind(), name)).cloned()
+        };
+        let place = |name: &ObjectRef| place(name).unwrap_or_else(|| self.catalog().place(name));
+        let later = self.cx.migration.statements.iter().skip(position + 1);
+        let mut made = later.filter_map(|statement| statement.parsed.makes.as_ref());
+        made.find(|made| made.class == kind.catalog_class() && place(&made.name) == place(name))
+    }
+
+    /// A replacement is done at once, in one transaction. What running code may miss afterwards is an error where it can be told.
+    fn look_at_replacement(&mut self, position: usize, span: Span, kind: ObjectKind, name: &ObjectRef) {
+        let Some(made) = self.made_again(position, kind, name).cloned() else { return };
+        let Some(view) = self.in_use(name) else {
+            if self.catalog().object(kind.object_kind(), name).is_some() {
+                let what = kind.sql_name().to_lowercase();
                 self.findings.push(
-                    Finding::error("breaks-running-code", statement.parsed.span, why)
-                        .help("when no running code uses it any more, say so: put `-- crossfade: direct REASON` on the line before"),
+                    Finding::warning(
+                        "replaced-at-once",
+                        span,
+                        format!("running code meets the new {what} {name} from now on"),
+                    )
+                    .help("the rights on it go with the old one: GRANT them again in this file"),
                 );
             }
-        }
+            return;
+        };
+        let has =
+            |column: &str| made.columns.as_ref().is_none_or(|columns| columns.iter().any(|known| known == column));
+        let lost: Vec<&str> =
+            view.columns.iter().map(|column| column.name.as_str()).filter(|name| !has(name)).collect();
+        let rights = if view.grants.is_empty() {
+            ""
+        } else {
+            "; the rights on it go with the old one: GRANT them again in this file"
+        };
+        let finding = if lost.is_empty() {
+            let known = made.columns.is_some() && rights.is_empty();
+            (!known).then(|| {
+                Finding::warning(
+                    "replaced-at-once",
+                    span,
+                    format!("running code meets the new {} from now on", view.name),
+                )
+                .help(format!("code that reads a column which it does not have any more fails{rights}"))
+            })
+        } else {
+            let message =
+                format!("the new {} has no column {}, which running code may read", view.name, lost.join(", "));
+            Some(Finding::error("breaks-running-code", span, message).help(
+                "keep the column until no code reads it, or make the new view under another name; or say that nobody reads it: `-- crossfade: direct REASON`",
+            ))
+        };
+        self.findings.extend(finding);
     }
 
     fn read_drop_table(
@@ -59,7 +166,7 @@ impl Reader<'_> {
         if !objects.iter().any(|object| self.in_use(&object.name).is_some()) {
             return self.write_as_is(position, statement);
         }
-        let cleared = self.cleared_before(position);
+        let cleared = Cleared::before(self.cx, span);
         for table in &tables {
             self.gone.push((position, table.name.clone()));
         }
@@ -81,57 +188,6 @@ impl Reader<'_> {
         self.gone.push((position, target));
         let rename = RenameRelation { table, to: to.clone(), span: statement.parsed.span };
         self.operations.push((position, Box::new(rename)));
-    }
-
-    /// What the statements in front of this one take out of its way.
-    fn cleared_before(&self, position: usize) -> Cleared {
-        let mut cleared = Cleared::default();
-        for statement in self.cx.migration.statements.iter().take(position) {
-            match &statement.parsed.kind {
-                StatementKind::Drop { kind, objects, .. } => {
-                    for object in objects {
-                        let place = self.catalog().resolve(&object.name).map(|table| table.name.clone());
-                        let place = place.unwrap_or_else(|| self.catalog().place(&object.name));
-                        if kind.catalog_class() == "pg_proc" {
-                            cleared.functions.insert(format!("function {place}("));
-                        } else {
-                            cleared.relations.insert(place);
-                        }
-                    }
-                }
-                StatementKind::AlterTable { table, commands, .. } => {
-                    let Some(table) = self.catalog().resolve(table) else { continue };
-                    for command in commands {
-                        match command {
-                            AlterCommand::DropConstraint { name, .. } => {
-                                cleared.constraints.insert((table.name.clone(), name.clone()));
-                            }
-                            AlterCommand::DropColumn { column, .. } => {
-                                cleared.columns.insert((table.name.clone(), column.clone()));
-                            }
-                            AlterCommand::AddColumn { .. }
-                            | AlterCommand::AlterType { .. }
-                            | AlterCommand::SetNotNull { .. }
-                            | AlterCommand::SetDefault { .. }
-                            | AlterCommand::DropNotNull { .. }
-                            | AlterCommand::AddConstraint(_)
-                            | AlterCommand::Other { .. } => {}
-                        }
-                    }
-                }
-                StatementKind::RenameColumn { .. }
-                | StatementKind::Move { .. }
-                | StatementKind::CreateIndex(_)
-                | StatementKind::DropIndex { .. }
-                | StatementKind::Update(_)
-                | StatementKind::CreateTable { .. }
-                | StatementKind::Transaction(_)
-                | StatementKind::NotInTransaction { .. }
-                | StatementKind::CopyFromStdin
-                | StatementKind::Other { .. } => {}
-            }
-        }
-        cleared
     }
 
     /// Another statement of the file that names what goes as a whole would meet it still there, or not there yet.
