@@ -79,7 +79,7 @@ impl Retype {
                 format!("the server refuses {} as the new value", up.as_written()),
             ),
         });
-        if up.as_column().is_some() {
+        if up.as_column().is_some() || self.keeps_default() {
             steps.preflight(self.assignable());
         }
         steps.add_column(table, sql!("{} {}{}", shadow, self.to.type_name, collation));
@@ -97,10 +97,25 @@ impl Retype {
         );
     }
 
+    /// Whether its default stays, cast to the new type.
+    pub(super) fn keeps_default(&self) -> bool {
+        self.default.is_none() && self.column.default.is_some()
+    }
+
+    /// Its default after the change.
+    pub(super) fn set_default(&self) -> Option<Sql> {
+        let expression = match (&self.default, &self.column.default) {
+            (Some(default), _) => default.as_ref()?.over_table(),
+            (None, default) => sql!("{}", default.as_ref()?.expression),
+        };
+        Some(sql!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", self.table.name, self.name(), expression))
+    }
+
     /// Without USING, PostgreSQL changes a type only where an assignment cast does.
     fn assignable(&self) -> Preflight {
         let name = &self.column.name;
-        let refusal = format!("column {name} can't be cast automatically to the new type");
+        let what = if self.to.using.is_none() { "column" } else { "the default of column" };
+        let refusal = format!("{what} {name} can't be cast automatically to the new type");
         Preflight {
             query: sql!(
                 "SELECT {} FROM (SELECT {}::pg_catalog.regtype AS s, pg_catalog.pg_typeof(NULL::{}) AS t) AS x JOIN pg_catalog.pg_type AS d ON d.oid = x.t LEFT JOIN pg_catalog.pg_type AS f ON f.oid = x.s WHERE NOT (x.s = x.t OR d.typcategory = 'S' OR d.typtype = 'd' OR f.typtype = 'd' OR d.typelem <> 0 AND f.typelem <> 0 OR EXISTS (SELECT FROM pg_catalog.pg_cast AS c WHERE c.castsource = x.s AND c.casttarget = x.t AND c.castcontext IN ('a', 'i')))",
@@ -108,8 +123,13 @@ impl Retype {
                 Literal(self.column.type_name.as_str().to_owned()),
                 self.to.type_name
             ),
-            finding: Finding::error("cast", self.span, format!("{name} needs a USING"))
-                .help("write ALTER COLUMN … TYPE … USING expression"),
+            finding: if self.to.using.is_none() {
+                Finding::error("cast", self.span, format!("{name} needs a USING"))
+                    .help("write ALTER COLUMN … TYPE … USING expression")
+            } else {
+                Finding::error("cast", self.span, format!("{name} needs another default"))
+                    .help("ALTER COLUMN … DROP DEFAULT in front of it and SET DEFAULT behind it, in the same file")
+            },
         }
     }
 

@@ -32,9 +32,11 @@ use crate::plan::StepsBuilder;
 use crate::sql;
 use crate::sql::Expr;
 use crate::sql::Ident;
+use crate::sql::Made;
 use crate::sql::Span;
 use crate::sql::Sql;
 use crate::sql::TableName;
+use crate::sql::made_by;
 use crate::step::Claim;
 use foreign_key::ForeignKey;
 
@@ -57,6 +59,8 @@ pub(super) struct Retype {
     pub to: NewType,
     pub up: Option<Expr>,
     pub down: Option<Expr>,
+    /// The default that the file gives it (none inside: it has none afterwards). None: as before.
+    pub default: Option<Option<Expr>>,
     /// The time zone that casts between `timestamp` and `timestamptz` go by at this place of the file.
     pub time_zone: String,
     pub span: Span,
@@ -179,6 +183,16 @@ impl Operation for AlterType {
             if !why.is_empty() {
                 findings.push(Finding::error("alter-type", span, format!("the type of {}.{} can't be changed in phases: {}", table.name, retype.column.name, why.join("; ")))
                     .help("add a new column, fill it, and drop the old one (three statements in one file); or accept the lock and the rewrite: `-- crossfade: direct REASON`"));
+            }
+            let made = |statement: &crate::migration::Statement| {
+                made_by(&statement.parsed) == Some(Made::Named(retype.to.base_type.clone()))
+            };
+            if retype.keeps_default() && cx.migration.statements.iter().any(made) {
+                let message =
+                    format!("the default of {}.{} can't become one of the new type", table.name, retype.column.name);
+                findings.push(Finding::error("cast", span, message).help(
+                    "ALTER COLUMN … DROP DEFAULT in front of it and SET DEFAULT behind it, in the same file: old code keeps the default until contract",
+                ));
             }
             for expr in [&retype.up, &retype.down, &retype.to.using].into_iter().flatten() {
                 findings.extend(unknown_columns(table, &[], expr, span, "the expression"));

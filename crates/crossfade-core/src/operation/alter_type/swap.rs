@@ -144,7 +144,7 @@ impl Part<'_> {
     fn swap_column(&self, retype: &Retype, ways: &mut Ways) {
         let (cx, table) = (self.cx, &self.table.name);
         let (name, shadow, retired) = (retype.name(), retype.shadow(cx), retype.retired(cx));
-        let set_default = retype
+        let set_old_default = retype
             .column
             .default
             .as_ref()
@@ -153,7 +153,7 @@ impl Part<'_> {
         if retype.column.not_null {
             ways.go.push(sql!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", table, name));
         }
-        if set_default.is_some() {
+        if set_old_default.is_some() {
             ways.go.push(sql!("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", table, name));
         }
         if cx.policy.retain {
@@ -162,8 +162,8 @@ impl Part<'_> {
             ways.go.push(sql!("ALTER TABLE {} DROP COLUMN {}", table, name));
         }
         ways.go.push(sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, shadow, name));
-        ways.go.extend(set_default.clone());
-        ways.back.extend(set_default);
+        ways.go.extend(retype.set_default());
+        ways.back.extend(set_old_default);
         if let Some(proof) = retype.proof(cx) {
             ways.go.extend(self.set_not_null(retype));
             ways.go.push(sql!("ALTER TABLE {} DROP CONSTRAINT {}", table, proof));

@@ -15,8 +15,10 @@ use crate::finding::Finding;
 use crate::migration::Statement;
 use crate::sql::AlterCommand;
 use crate::sql::ConstraintForm;
+use crate::sql::Expr;
 use crate::sql::Generated;
 use crate::sql::ObjectRef;
+use crate::sql::StatementKind;
 
 impl Reader<'_> {
     pub(super) fn read_alter(
@@ -35,6 +37,7 @@ impl Reader<'_> {
         if plain && statement.up.is_empty() && statement.down.is_empty() {
             match commands {
                 [AlterCommand::AddColumn { column, .. }] => self.pend(&table, column, statement, position, None),
+                [AlterCommand::SetDefault { column, .. }] if self.is_retyped(&table, column) => {}
                 [AlterCommand::SetDefault { column, default }] if self.is_pending(&table.name, column) => {
                     self.set_later_default(&table, column, default.clone());
                 }
@@ -161,8 +164,11 @@ impl Reader<'_> {
                 self.touch(position, &table.name, column);
                 let (up, down) = (value_for(&statement.up, column), value_for(&statement.down, column));
                 let time_zone = self.catalog().time_zone.clone();
-                self.retypes
-                    .push((position, Retype { table: table.clone(), column: found, to, up, down, time_zone, span }));
+                let default = self.default_in_file(table, column);
+                self.retypes.push((
+                    position,
+                    Retype { table: table.clone(), column: found, to, up, down, default, time_zone, span },
+                ));
             }
             AlterCommand::SetNotNull { column } => self.read_set_not_null(position, statement, table, column),
             AlterCommand::SetDefault { column, default } if self.is_pending(&table.name, column) => {
@@ -217,6 +223,42 @@ impl Reader<'_> {
                 self.operations.push((position, Box::new(operation)));
             }
         }
+    }
+}
+
+impl Reader<'_> {
+    /// The changes of one part each that the file makes to a table, as far as they are not marked to run as written.
+    fn changes_of<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = (&'a Statement, &'a AlterCommand)> {
+        let statements = self.cx.migration.statements.iter();
+        let statements = statements.filter(|statement| statement.direct.is_none() && statement.phase.is_none());
+        statements.flat_map(move |statement| {
+            let commands = match &statement.parsed.kind {
+                StatementKind::AlterTable { table: name, commands, .. }
+                    if self.catalog().resolve(name).is_some_and(|found| found.name == table.name) =>
+                {
+                    commands.as_slice()
+                }
+                _ => &[],
+            };
+            commands.iter().map(move |command| (statement, command))
+        })
+    }
+
+    /// Whether the column gets another type in phases: its default belongs to that change.
+    fn is_retyped(&self, table: &Table, column: &str) -> bool {
+        self.changes_of(table).any(|(statement, command)| {
+            matches!(command, AlterCommand::AlterType { column: known, .. } if known == column)
+                && !self.is_instant(table, command, statement)
+        })
+    }
+
+    /// The last default that the file gives to a column, or that it takes it away.
+    fn default_in_file(&self, table: &Table, column: &str) -> Option<Option<Expr>> {
+        let defaults = self.changes_of(table).filter_map(|(_, command)| match command {
+            AlterCommand::SetDefault { column: known, default } if known == column => Some(default.clone()),
+            _ => None,
+        });
+        defaults.last()
     }
 }
 
