@@ -221,6 +221,17 @@ pub enum Probe {
         /// The index.
         index: TableName,
     },
+    /// The partition is attached, or is not, as it shall be: done. Half detached: what is begun is ended first.
+    PartitionIs {
+        /// The partitioned table.
+        parent: TableName,
+        /// The partition.
+        partition: TableName,
+        /// Whether it shall be attached.
+        attached: bool,
+        /// Ends a DETACH CONCURRENTLY that was begun.
+        finalize: Sql,
+    },
     /// May be run again at any time.
     Repeatable,
 }

@@ -96,6 +96,9 @@ fn show_action(action: &Action) -> String {
             let how = match &concurrently.probe {
                 Probe::IndexIsValid { index, .. } => format!("after a crash: looks whether {index} is valid"),
                 Probe::IndexIsGone { index } => format!("after a crash: looks whether {index} is gone"),
+                Probe::PartitionIs { parent, partition, .. } => {
+                    format!("after a crash: looks whether {partition} is a partition of {parent}")
+                }
                 Probe::Repeatable => "after a crash: runs again".to_owned(),
             };
             format!("{}{how}\n", closed(concurrently.run.as_str()))

@@ -98,7 +98,7 @@ fn show_action(action: &Action, lock_timeout: Duration) -> String {
 
 /// The statement that takes a lock.
 pub(super) fn lock_table(lock: &TableLock) -> String {
-    let mut out = "LOCK TABLE ".to_owned();
+    let mut out = if lock.only { "LOCK TABLE ONLY " } else { "LOCK TABLE " }.to_owned();
     lock.table.write_sql(&mut out);
     format!("{out} IN {} MODE;\n", lock.mode)
 }

@@ -126,7 +126,11 @@ fn apply(table: &mut Table, change: &Change<'_>) {
             }
         }
         AlterCommand::DropConstraint { name, .. } => table.constraints.retain(|constraint| constraint.name != *name),
-        AlterCommand::SetDefault { .. } | AlterCommand::AddConstraint(_) | AlterCommand::Other { .. } => {}
+        AlterCommand::SetDefault { .. }
+        | AlterCommand::AddConstraint(_)
+        | AlterCommand::AttachPartition { .. }
+        | AlterCommand::DetachPartition { .. }
+        | AlterCommand::Other { .. } => {}
     }
 }
 
@@ -221,6 +225,14 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
                         | crate::sql::ConstraintForm::Exclude
                         | crate::sql::ConstraintForm::NotNull => LockMode::AccessExclusive,
                     },
+                    AlterCommand::AttachPartition { partition, .. } => {
+                        all.push((partition.clone(), LockMode::AccessExclusive));
+                        LockMode::ShareUpdateExclusive
+                    }
+                    AlterCommand::DetachPartition { partition, .. } => {
+                        all.push((partition.clone(), LockMode::AccessExclusive));
+                        LockMode::AccessExclusive
+                    }
                     AlterCommand::Other { lock, .. } => *lock,
                     AlterCommand::AddColumn { .. }
                     | AlterCommand::DropColumn { .. }
@@ -315,10 +327,12 @@ fn undo_command(table: Option<&Table>, command: &AlterCommand) -> Option<Sql> {
             let name = Ident::new(constraint.name.as_deref()?);
             Some(sql!("DROP CONSTRAINT {}", name))
         }
+        AlterCommand::AttachPartition { partition, .. } => Some(sql!("DETACH PARTITION {}", written(partition))),
         AlterCommand::AddColumn { .. }
         | AlterCommand::DropColumn { .. }
         | AlterCommand::AlterType { .. }
         | AlterCommand::SetNotNull { .. }
+        | AlterCommand::DetachPartition { .. }
         | AlterCommand::DropConstraint { .. }
         | AlterCommand::Other { .. } => None,
     }

@@ -66,6 +66,8 @@ impl Cleared {
                         | AlterCommand::SetDefault { .. }
                         | AlterCommand::DropNotNull { .. }
                         | AlterCommand::AddConstraint(_)
+                        | AlterCommand::AttachPartition { .. }
+                        | AlterCommand::DetachPartition { .. }
                         | AlterCommand::Other { .. } => {}
                     }
                 }

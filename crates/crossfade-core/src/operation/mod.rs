@@ -17,6 +17,7 @@ mod drop_table;
 mod foreign_key;
 mod index_tree;
 mod mend_not_null;
+mod partition;
 mod rename_column;
 mod rename_relation;
 mod replace;

@@ -298,6 +298,17 @@ impl<'a> StepsBuilder<'a> {
         self.push(phase, Rank::Body, summary, Action::Ddl(Ddl::default()), Some(undo), locks, Vec::new());
     }
 
+    /// A step at this place of its phase, in all its parts.
+    pub fn step(&mut self, phase: Phase, summary: String, action: Action, undo: Option<Action>, locks: Vec<TableLock>) {
+        let locks = locks.into_iter().map(|lock| TableLock::new(lock.table, lock.mode)).collect();
+        self.push(phase, Rank::Body, summary, action, undo, locks, Vec::new());
+    }
+
+    /// A long check under a weak lock, with the locks that it takes.
+    pub fn validate_locked(&mut self, phase: Phase, summary: String, sql: Sql, help: String, locks: Vec<TableLock>) {
+        self.step(phase, summary, Action::Validate(Validate { sql, help }), None, locks);
+    }
+
     /// An assertion at this place.
     pub fn assert(&mut self, phase: Phase, assert: crate::step::Assert) {
         let summary = format!("check that {}", assert.message);

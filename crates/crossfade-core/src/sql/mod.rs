@@ -33,6 +33,8 @@ pub use parse::ParsedFile;
 pub use parse::ParsedStatement;
 pub use parse::parse_file;
 pub use partition_bound::PartitionBound;
+pub use partition_bound::PartitionKey;
+pub use partition_bound::PartitionStrategy;
 pub use partition_bound::RangeEnd;
 pub use rewrite::IndexDefinition;
 pub use rewrite::rename_columns_in_constraint;

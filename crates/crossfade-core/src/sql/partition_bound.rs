@@ -1,4 +1,4 @@
-//! A partition's bound, read from the server's text or from a statement.
+//! A partitioned table's key and a partition's bound, read from the server's text or from a statement.
 
 use pg_query::NodeEnum;
 use pg_query::protobuf;
@@ -41,7 +41,7 @@ pub enum RangeEnd {
 }
 
 impl PartitionBound {
-    /// Reads `FOR VALUES …` or `DEFAULT`, as `pg_get_expr` returns it.
+    /// Reads `FOR VALUES …` or `DEFAULT`, as `pg_get_expr` returns it. None where a value is computed.
     pub fn parse(text: &ServerText) -> Option<PartitionBound> {
         let wrapped = format!("ALTER TABLE x ATTACH PARTITION y {}", text.as_str());
         let parsed = pg_query::parse(&wrapped, 0).ok()?;
@@ -62,7 +62,7 @@ impl PartitionBound {
             "l" => {
                 let values = spec.listdatums.iter().map(|node| match node.node.as_ref()? {
                     NodeEnum::AConst(constant) if constant.isnull => Some(None),
-                    _ => Expr::from_node(node).map(Some),
+                    _ => literal(node).map(Some),
                 });
                 values.collect::<Option<_>>().map(PartitionBound::List)
             }
@@ -88,7 +88,81 @@ fn end(node: &protobuf::Node) -> Option<RangeEnd> {
             _ => None,
         };
     }
-    Expr::from_node(node).map(RangeEnd::Value)
+    literal(node).map(RangeEnd::Value)
+}
+
+fn literal(node: &protobuf::Node) -> Option<Expr> {
+    if is_literal(node) { Expr::from_node(node) } else { None }
+}
+
+/// How a table is partitioned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionStrategy {
+    /// `RANGE`.
+    Range,
+    /// `LIST`.
+    List,
+    /// `HASH`.
+    Hash,
+}
+
+/// A partition key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionKey {
+    /// How it parts.
+    pub strategy: PartitionStrategy,
+    /// Its columns and expressions.
+    pub parts: Vec<KeyPart>,
+}
+
+/// A part of a partition key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPart {
+    /// What is looked at.
+    pub value: Expr,
+    /// The column, where it is nothing else.
+    pub column: Option<String>,
+    /// Whether a collation or an operator class is written.
+    pub special: bool,
+}
+
+impl PartitionKey {
+    /// Reads `RANGE (…)`, `LIST (…)` or `HASH (…)`, as `pg_get_partkeydef` returns it.
+    pub fn parse(text: &ServerText) -> Option<PartitionKey> {
+        let wrapped = format!("CREATE TABLE x () PARTITION BY {}", text.as_str());
+        let parsed = pg_query::parse(&wrapped, 0).ok()?;
+        let NodeEnum::CreateStmt(create) = parsed.protobuf.stmts.into_iter().next()?.stmt?.node? else { return None };
+        let spec = create.partspec?;
+        let strategy = match spec.strategy() {
+            protobuf::PartitionStrategy::Range => PartitionStrategy::Range,
+            protobuf::PartitionStrategy::List => PartitionStrategy::List,
+            protobuf::PartitionStrategy::Hash => PartitionStrategy::Hash,
+            protobuf::PartitionStrategy::Undefined => return None,
+        };
+        let parts = spec.part_params.iter().map(|node| match node.node.as_ref()? {
+            NodeEnum::PartitionElem(element) => {
+                let column = (!element.name.is_empty()).then(|| element.name.clone());
+                let value = match &column {
+                    Some(name) => Expr::column(name),
+                    None => Expr::from_node(element.expr.as_ref()?)?,
+                };
+                let special = !element.collation.is_empty() || !element.opclass.is_empty();
+                Some(KeyPart { value, column, special })
+            }
+            _ => None,
+        });
+        Some(PartitionKey { strategy, parts: parts.collect::<Option<_>>()? })
+    }
+}
+
+/// Whether a bound's value is written as it is, and not computed.
+fn is_literal(node: &protobuf::Node) -> bool {
+    match node.node.as_ref() {
+        Some(NodeEnum::AConst(_)) => true,
+        Some(NodeEnum::TypeCast(cast)) => cast.arg.as_deref().is_some_and(is_literal),
+        Some(NodeEnum::AExpr(expr)) => expr.lexpr.is_none() && expr.rexpr.as_deref().is_some_and(is_literal),
+        _ => false,
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::ColumnDefinition;
 use super::ConstraintDefinition;
 use super::Expr;
 use super::IndexDefinition;
+use super::PartitionBound;
 use super::Sql;
 use super::column::base_type;
 use super::column::collation;
@@ -213,6 +214,20 @@ pub enum AlterCommand {
     },
     /// `ADD CONSTRAINT`.
     AddConstraint(ConstraintDefinition),
+    /// `ATTACH PARTITION`.
+    AttachPartition {
+        /// The table that becomes a partition.
+        partition: ObjectRef,
+        /// Its bound, where it is understood.
+        bound: Option<PartitionBound>,
+    },
+    /// `DETACH PARTITION`.
+    DetachPartition {
+        /// The partition.
+        partition: ObjectRef,
+        /// `CONCURRENTLY`.
+        concurrently: bool,
+    },
     /// `DROP CONSTRAINT`.
     DropConstraint {
         /// Its name.
@@ -500,8 +515,14 @@ fn alter_command(command: &protobuf::AlterTableCmd) -> AlterCommand {
         (T::AtSetAccessMethod, _) => {
             breaking("SET ACCESS METHOD", "it rewrites the whole table under ACCESS EXCLUSIVE")
         }
-        (T::AtAttachPartition, _) => breaking("ATTACH PARTITION", "it scans the new partition under ACCESS EXCLUSIVE"),
-        (T::AtDetachPartition, _) => breaking("DETACH PARTITION", "it takes ACCESS EXCLUSIVE on the parent"),
+        (T::AtAttachPartition, Some(NodeEnum::PartitionCmd(partition))) => AlterCommand::AttachPartition {
+            partition: object(partition.name.as_ref()),
+            bound: partition.bound.as_ref().and_then(PartitionBound::from_spec),
+        },
+        (T::AtDetachPartition, Some(NodeEnum::PartitionCmd(partition))) => AlterCommand::DetachPartition {
+            partition: object(partition.name.as_ref()),
+            concurrently: partition.concurrent,
+        },
         (T::AtSetExpression, _) => breaking("SET EXPRESSION", "it rewrites the whole table under ACCESS EXCLUSIVE"),
         (subtype, _) => {
             let name = subtype.as_str_name().trim_start_matches("AT_").trim_start_matches("At").to_owned();

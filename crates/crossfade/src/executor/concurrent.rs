@@ -28,6 +28,14 @@ enum IndexState {
     Valid,
 }
 
+/// Whether a table is a partition of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum PartitionState {
+    Attached,
+    HalfDetached,
+    Detached,
+}
+
 /// How often a build is tried that something passing has stopped.
 const TRIES: u32 = 5;
 
@@ -94,6 +102,15 @@ impl Executor<'_> {
                     .await
                     .doing("look for the index")?;
                 Ok(row.get(0))
+            }
+            Probe::PartitionIs { parent, partition, attached, finalize } => {
+                let mut state = partition_state(&self.client, parent, partition).await?;
+                if state == PartitionState::HalfDetached {
+                    self.observer.notice(Notice::Info { text: format!("ending the detachment of {partition}") });
+                    self.client.batch_execute(finalize.as_str()).await.doing(&format!("detach {partition}"))?;
+                    state = PartitionState::Detached;
+                }
+                Ok((state == PartitionState::Attached) == *attached)
             }
             Probe::Repeatable => Ok(false),
         }
@@ -169,6 +186,22 @@ async fn index_state(client: &Client, index: &TableName, table: &TableName) -> R
         }
         Some(row) => Ok(if row.get(0) { IndexState::Valid } else { IndexState::Invalid }),
     }
+}
+
+/// `inhdetachpending` came with PostgreSQL 14, as did what sets it.
+async fn partition_state(client: &Client, parent: &TableName, partition: &TableName) -> Result<PartitionState> {
+    let query = "SELECT coalesce((pg_catalog.to_jsonb(i) ->> 'inhdetachpending')::bool, false) FROM pg_catalog.pg_inherits AS i \
+                 WHERE i.inhparent = pg_catalog.to_regclass($1) AND i.inhrelid = pg_catalog.to_regclass($2)";
+    let (parent, partition) = (sql!("{}", parent), sql!("{}", partition));
+    let row = client
+        .query_typed_opt(query, &[(&parent.as_str(), Type::TEXT), (&partition.as_str(), Type::TEXT)])
+        .await
+        .doing("look for the partition")?;
+    Ok(match row.map(|row| row.get::<_, bool>(0)) {
+        None => PartitionState::Detached,
+        Some(true) => PartitionState::HalfDetached,
+        Some(false) => PartitionState::Attached,
+    })
 }
 
 async fn drop_index(client: &Client, index: &TableName) -> Result<()> {

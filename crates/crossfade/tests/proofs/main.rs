@@ -15,6 +15,7 @@ mod laws;
 mod live;
 mod locks;
 mod model;
+mod partitions;
 mod plain;
 mod project;
 mod runners;

@@ -5,6 +5,9 @@ use super::super::alter_type::Retype;
 use super::super::alter_type::is_catalog_only;
 use super::super::mend_not_null::MendNotNull;
 use super::super::no_column;
+use super::super::no_table;
+use super::super::partition::Attach;
+use super::super::partition::Detach;
 use super::super::replace::Dropped;
 use super::super::set_not_null::SetNotNull;
 use super::Reader;
@@ -98,6 +101,7 @@ impl Reader<'_> {
             },
             AlterCommand::Other { breaks, .. } => breaks.is_none(),
             AlterCommand::DropColumn { column, if_exists, .. } => *if_exists && table.column(column).is_none(),
+            AlterCommand::AttachPartition { .. } | AlterCommand::DetachPartition { .. } => false,
         }
     }
 
@@ -176,6 +180,34 @@ impl Reader<'_> {
             }
             AlterCommand::AddConstraint(constraint) => {
                 self.read_constraint(position, statement, table, constraint);
+            }
+            AlterCommand::AttachPartition { partition, bound } => {
+                let place = self.catalog().place(partition);
+                let own = self
+                    .catalog()
+                    .resolve(partition)
+                    .filter(|own| !self.created.contains(&own.name) && !self.cx.new_tables.contains(&own.name));
+                if own.is_none() && self.catalog().resolve(partition).is_none() && !self.is_created(partition) {
+                    self.findings.push(no_table(self.cx, partition, span));
+                    return;
+                }
+                let operation = Attach {
+                    parent: table.clone(),
+                    partition: own.map_or(place, |own| own.name.clone()),
+                    table: own.cloned(),
+                    bound: bound.clone(),
+                    text: statement.parsed.text.clone(),
+                    span,
+                };
+                self.operations.push((position, Box::new(operation)));
+            }
+            AlterCommand::DetachPartition { partition, concurrently } => {
+                let Some(own) = self.catalog().resolve(partition).cloned() else {
+                    self.findings.push(no_table(self.cx, partition, span));
+                    return;
+                };
+                let operation = Detach { parent: table.clone(), partition: own, concurrently: *concurrently, span };
+                self.operations.push((position, Box::new(operation)));
             }
             // It is instant: only a directive that it does not take brings it here, and that is said already.
             AlterCommand::SetDefault { .. }

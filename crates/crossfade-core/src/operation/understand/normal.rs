@@ -138,6 +138,8 @@ fn takes_up(command: &AlterCommand) -> Option<String> {
         | AlterCommand::DropNotNull { .. }
         | AlterCommand::AddConstraint(_)
         | AlterCommand::DropConstraint { .. }
+        | AlterCommand::AttachPartition { .. }
+        | AlterCommand::DetachPartition { .. }
         | AlterCommand::Other { .. } => None,
     }
 }
@@ -152,6 +154,8 @@ fn takes_down(command: &AlterCommand) -> Option<String> {
         | AlterCommand::DropNotNull { .. }
         | AlterCommand::AddConstraint(_)
         | AlterCommand::DropConstraint { .. }
+        | AlterCommand::AttachPartition { .. }
+        | AlterCommand::DetachPartition { .. }
         | AlterCommand::Other { .. } => None,
     }
 }

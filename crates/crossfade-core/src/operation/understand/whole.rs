@@ -219,12 +219,14 @@ impl Reader<'_> {
                 AlterCommand::SetDefault { .. }
                 | AlterCommand::DropNotNull { .. }
                 | AlterCommand::AddConstraint(_)
+                | AlterCommand::AttachPartition { .. }
                 | AlterCommand::Other { breaks: None, .. } => true,
                 AlterCommand::AddColumn { .. }
                 | AlterCommand::DropColumn { .. }
                 | AlterCommand::AlterType { .. }
                 | AlterCommand::SetNotNull { .. }
                 | AlterCommand::DropConstraint { .. }
+                | AlterCommand::DetachPartition { .. }
                 | AlterCommand::Other { breaks: Some(_), .. } => false,
             }),
             StatementKind::Other { what, .. } => {

@@ -1,0 +1,84 @@
+//! A partition is attached without being read: the server itself says that our CHECK proves the bound.
+
+use crossfade_core::journal::State;
+
+use crate::project::Command;
+use crate::project::Project;
+use crate::server::Database;
+use crate::server::run;
+use crate::server::servers;
+
+/// Columns, key, the bound of a partition that is there, the new one's, and a row for the new one and one for the DEFAULT partition.
+type Case = (&'static str, &'static str, &'static str, &'static str, [&'static str; 2]);
+
+const CASES: [Case; 9] = [
+    ("id integer", "RANGE (id)", "FROM (0) TO (10)", "FROM (10) TO (20)", ["15", "99"]),
+    ("id bigint", "RANGE (id)", "FROM (MINVALUE) TO (10)", "FROM (10) TO ('20')", ["15", "99"]),
+    ("n numeric(8,2)", "RANGE (n)", "FROM (0) TO (10)", "FROM (-1.5) TO (0)", ["-1", "99"]),
+    (
+        "at timestamptz",
+        "RANGE (at)",
+        "FROM ('2026-01-01') TO ('2026-02-01')",
+        "FROM ('2026-02-01') TO ('2026-03-01')",
+        ["'2026-02-03'", "'2020-01-01'"],
+    ),
+    (
+        "id integer, k text",
+        "RANGE (id, k)",
+        "FROM (0, 'a') TO (10, 'm')",
+        "FROM (10, 'm') TO (20, 'x')",
+        ["15, 'z'", "99, 'a'"],
+    ),
+    (
+        "id integer, k text",
+        "RANGE (lower(k), ((id + 1)))",
+        "FROM ('a', 1) TO ('b', 1)",
+        "FROM ('b', 1) TO ('c', MINVALUE)",
+        ["3, 'B'", "1, 'x'"],
+    ),
+    ("k varchar(10)", "LIST (k)", "IN ('a')", "IN ('b', 'c')", ["'b'", "'x'"]),
+    ("k text", "LIST (k)", "IN ('a')", "IN ('b', NULL)", ["NULL", "'x'"]),
+    ("k boolean", "LIST (k)", "IN (true)", "IN (false)", ["false", "NULL"]),
+];
+
+#[test]
+fn an_attached_partition_and_the_default_one_are_not_read() {
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            let (mut before, mut migration) = (String::new(), String::new());
+            for (at, (columns, key, there, new, [row, other])) in CASES.iter().enumerate() {
+                let name = format!("unread_{at}");
+                before.push_str(&format!(
+                    "CREATE TABLE {name} ({columns}) PARTITION BY {key};
+                     CREATE TABLE {name}_there PARTITION OF {name} FOR VALUES {there};
+                     CREATE TABLE {name}_default PARTITION OF {name} DEFAULT;
+                     CREATE TABLE {name}_new (LIKE {name});
+                     INSERT INTO {name}_new VALUES ({row});
+                     INSERT INTO {name} VALUES ({other});
+                     INSERT INTO {name}_default SELECT d.* FROM {name}_default AS d, generate_series(1, 10100);
+                     ANALYZE {name}_default;\n"
+                ));
+                migration.push_str(&format!("ALTER TABLE {name} ATTACH PARTITION {name}_new FOR VALUES {new};\n"));
+            }
+            database.run(&before).await.expect("the tables are made");
+            database
+                .run(&format!("ALTER DATABASE {} SET log_min_messages = debug1", database.name))
+                .await
+                .expect("the server says more");
+            let project = Project::new(&database, &[("001_attach.sql", &migration)]);
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+            let log = std::fs::read_to_string(server.scratch.socket_dir().join("log")).expect("the server has a log");
+            for (at, case) in CASES.iter().enumerate() {
+                for said in [
+                    format!("partition constraint for table \"unread_{at}_new\" is implied by existing constraints"),
+                    format!(
+                        "updated partition constraint for default partition \"unread_{at}_default\" is implied by existing constraints"
+                    ),
+                ] {
+                    assert!(log.contains(&said), "PostgreSQL {}: {case:?}: {said}", server.major());
+                }
+            }
+        }
+    });
+}
