@@ -251,14 +251,14 @@ fn apply_directive(comment: &Comment, body: &str, text: &str, statements: &mut [
                     error.help.or_else(|| Some(format!("`{name}` takes one SQL expression over the table's columns")));
                 finding
             })?;
-            if value.uses_whole_row() || value.has_subquery() {
+            if value.uses_whole_row() || value.has_subquery() && name == "down" {
                 return Err(Finding::error(
                     "directive-expression",
                     span,
                     "the expression may name the columns of its row, and no other table",
                 )
                 .help(
-                    "name the columns one by one; a value that comes from another table needs a migration of its own",
+                    "name the columns one by one; only `up` may take its value from another table, by a subquery in parentheses",
                 ));
             }
             let directive = ValueDirective { column, value, span };

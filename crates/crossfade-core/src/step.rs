@@ -268,6 +268,8 @@ pub enum Outcome {
     /// They are of the new form, which goes again on the way back; a verify proves them.
     #[default]
     Verified,
+    /// Their values come from other tables, which change on their own: they can't be computed again to compare them.
+    Taken,
     /// It is the user's own statement, done a part at a time: what it did stays, unless its step has an undo.
     Lasting,
 }

@@ -42,6 +42,8 @@ pub(super) struct AddColumn {
     pub from_default: bool,
     /// `SET DEFAULT` that stands later in the file.
     pub later_default: Option<Expr>,
+    /// What its value takes from other tables.
+    pub reads: Vec<Claim>,
     /// The sequence that its numbers come from, where it counts.
     pub sequence: Option<TableName>,
 }
@@ -138,13 +140,14 @@ impl Operation for AddColumn {
     }
 
     fn project(&self, catalog: &mut Catalog) {
-        if let Some(table) = catalog.tables.iter_mut().find(|table| table.name == self.table.name) {
+        let tree: Vec<TableName> = catalog.tree(&self.table).into_iter().map(|table| table.name.clone()).collect();
+        for table in catalog.tables.iter_mut().filter(|table| tree.contains(&table.name)) {
             table.columns.push(projected(&self.column));
         }
     }
 
     fn claims(&self) -> Vec<Claim> {
-        vec![claim(&self.table, &self.column.name)]
+        std::iter::once(claim(&self.table, &self.column.name)).chain(self.reads.iter().cloned()).collect()
     }
 }
 

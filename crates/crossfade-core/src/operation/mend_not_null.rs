@@ -28,6 +28,8 @@ pub(super) struct MendNotNull {
     pub column: String,
     pub span: Span,
     pub up: Expr,
+    /// What the value takes from other tables.
+    pub reads: Vec<Claim>,
 }
 
 impl Operation for MendNotNull {
@@ -81,6 +83,6 @@ impl Operation for MendNotNull {
     }
 
     fn claims(&self) -> Vec<Claim> {
-        vec![claim(&self.table, &self.column)]
+        std::iter::once(claim(&self.table, &self.column)).chain(self.reads.iter().cloned()).collect()
     }
 }

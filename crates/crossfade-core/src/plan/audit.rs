@@ -37,7 +37,7 @@ pub fn audit(plan: &Plan) -> Vec<String> {
             Action::Backfill(backfill) => {
                 match backfill.outcome {
                     Outcome::Verified => filled_tables.push(backfill.table.clone()),
-                    Outcome::Lasting => {}
+                    Outcome::Taken | Outcome::Lasting => {}
                 }
                 if backfill.units.iter().any(|unit| (unit.bounds == ChunkBounds::Keys) != unit.keys.is_some()) {
                     say(position, "a unit of its backfill says two things of how it is cut");

@@ -580,7 +580,10 @@ impl<'a> StepsBuilder<'a> {
         self.lower_expand(table, &sync, &names, &syncing, &function, &triggers);
         if !filling.is_empty() {
             self.lower_fill(table, &filling, !loud);
-            self.lower_verify(table, &filling, Phase::Migrate, loud_help());
+            let verified: Vec<&Group> = filling.iter().copied().filter(|group| !group.takes()).collect();
+            if !verified.is_empty() {
+                self.lower_verify(table, &verified, Phase::Migrate, loud_help());
+            }
         }
         self.lower_settle(table, &names, &syncing, &lasting, &function, &triggers);
         self.lower_contract(table, &sync, &names, &lasting, &reverse, &function, &triggers);
@@ -717,6 +720,9 @@ impl<'a> StepsBuilder<'a> {
         let set = Sql::join(filling.iter().flat_map(|group| group.assignments(several)), ", ");
         let unfilled = Sql::join(filling.iter().map(|group| sql!("NOT {}", group.filled())), " OR ");
         let mut backfill = self.sweep(table, set, unfilled, quiet);
+        if filling.iter().all(|group| group.takes()) {
+            backfill.outcome = Outcome::Taken;
+        }
         if filling.iter().any(|group| group.counts) {
             // The direct way counts in the order of the rows.
             backfill.units.iter_mut().for_each(|unit| unit.stripes = 1);

@@ -183,6 +183,16 @@ impl Group {
         names
     }
 
+    /// Whether the values of new columns come from other tables, which change on their own: what is filled can't be computed again.
+    pub(super) fn takes(&self) -> bool {
+        self.new.iter().any(|column| !column.up.reads().is_empty())
+    }
+
+    /// Whether the trigger reads other tables.
+    fn reads(&self) -> bool {
+        self.takes() || self.mend.as_ref().is_some_and(|mend| !mend.reads().is_empty())
+    }
+
     /// Whether anything has to be filled for existing rows.
     pub(super) fn fills(&self) -> bool {
         !self.new.is_empty() || self.mend.is_some()
@@ -236,7 +246,7 @@ impl Group {
     /// New values that are more than another column as it is, over the table's columns: computing them may fail. A value that is volatile
     /// is left out, as it can't be computed twice.
     pub(super) fn computed_values(&self) -> Vec<Sql> {
-        if self.until == Until::Verified {
+        if self.until == Until::Verified || self.takes() {
             return Vec::new();
         }
         let ups = self.new.iter().filter(|column| {
@@ -469,7 +479,10 @@ impl Group {
         columns.sort();
         columns.dedup();
         let mut conditions = vec![changed(&columns)];
-        if self.fills() {
+        if self.takes() {
+            // A trigger's condition holds no subquery; its function asks the rest.
+            conditions.extend(self.new.iter().map(|column| sql!("NEW.{} IS NULL", column.name)));
+        } else if self.fills() {
             conditions.push(sql!("NOT {}", self.filled_in(Row::New)));
         }
         conditions
@@ -546,9 +559,13 @@ pub(super) fn function(names: &Names, groups: &[&Group], mode: Mode, search_path
     }
     let text = sql!("\n{}{}  RETURN NEW;\nEND\n", declare, body);
     let path = search_path.iter().map(|schema| sql!("{}, ", Ident::new(schema.as_str())));
+    // Who writes the table need not be allowed to read the others.
+    let definer = groups.iter().any(|group| group.reads() && mode != Mode::Reverse);
+    let definer = if definer { sql!(" SECURITY DEFINER") } else { sql!("") };
     sql!(
-        "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, {}pg_temp AS {}",
+        "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql{} SET search_path = pg_catalog, {}pg_temp AS {}",
         names.function,
+        definer,
         Sql::join(path, ""),
         DollarQuoted(text)
     )

@@ -3,6 +3,7 @@
 use pg_query::NodeEnum;
 use serde_json::Value;
 
+use super::ObjectRef;
 use super::Span;
 use super::Sql;
 use super::SqlPart;
@@ -11,11 +12,13 @@ use super::SyntaxError;
 /// A scalar expression over the columns of one table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Expr {
-    text: String,
+    pub(super) text: String,
     uses: Vec<ColumnUse>,
     functions: Vec<(Option<String>, String)>,
     subquery: bool,
     whole_row: bool,
+    reads: Vec<ObjectRef>,
+    read_columns: Vec<String>,
 }
 
 /// A column that an expression names.
@@ -28,7 +31,7 @@ pub struct ColumnUse {
     pub column: String,
 }
 
-const SELECT: &str = "SELECT ";
+pub(super) const SELECT: &str = "SELECT ";
 
 impl Expr {
     /// Reads one expression.
@@ -78,10 +81,7 @@ impl Expr {
         let tokens = super::parse::scan(&wrapped).map_err(|_| not_one())?;
         let mut uses = Vec::new();
         for (location, names) in found.columns {
-            let at = tokens.iter().position(|token| token.start as usize == location);
-            let last = at.and_then(|at| tokens.get(at + 2 * (names.len() - 1)));
-            let Some(last) = last else { return Err(not_one()) };
-            let span = Span::new(location - SELECT.len(), last.end as usize - SELECT.len());
+            let Some(span) = span_of(&tokens, location, names.len()) else { return Err(not_one()) };
             let column = names.last().cloned().unwrap_or_default();
             let qualifier = (names.len() > 1).then(|| names[names.len() - 2].clone());
             uses.push(ColumnUse { span, qualifier, column });
@@ -93,6 +93,8 @@ impl Expr {
             functions: found.functions,
             subquery: found.subquery,
             whole_row: found.whole_row,
+            reads: found.reads,
+            read_columns: found.read_columns,
         })
     }
 
@@ -113,6 +115,8 @@ impl Expr {
             functions: Vec::new(),
             subquery: false,
             whole_row: false,
+            reads: Vec::new(),
+            read_columns: Vec::new(),
         }
     }
 
@@ -123,6 +127,11 @@ impl Expr {
     /// When it is not exactly one expression.
     pub fn from_sql(sql: &Sql) -> Result<Expr, SyntaxError> {
         Expr::parse(sql.as_str())
+    }
+
+    /// Its text as it stands, for another expression around it.
+    pub fn verbatim(&self) -> Sql {
+        Sql::from_source(&self.text)
     }
 
     /// As it was written.
@@ -148,6 +157,16 @@ impl Expr {
     /// Whether it holds a subquery.
     pub fn has_subquery(&self) -> bool {
         self.subquery
+    }
+
+    /// The relations that its lifted subqueries read.
+    pub fn reads(&self) -> &[ObjectRef] {
+        &self.reads
+    }
+
+    /// The columns that its lifted subqueries name, by their last name.
+    pub fn read_columns(&self) -> &[String] {
+        &self.read_columns
     }
 
     /// Whether it uses the row as a whole (`t.*`).
@@ -194,12 +213,21 @@ impl Expr {
     }
 }
 
+/// The place of a name of so many parts in an expression, from where it begins behind [`SELECT`].
+pub(super) fn span_of(tokens: &[pg_query::protobuf::ScanToken], location: usize, parts: usize) -> Option<Span> {
+    let at = tokens.iter().position(|token| token.start as usize == location)?;
+    let last = tokens.get(at + 2 * (parts - 1))?;
+    Some(Span::new(location - SELECT.len(), last.end as usize - SELECT.len()))
+}
+
 #[derive(Default)]
 struct Found {
     columns: Vec<(usize, Vec<String>)>,
     functions: Vec<(Option<String>, String)>,
     subquery: bool,
     whole_row: bool,
+    reads: Vec<ObjectRef>,
+    read_columns: Vec<String>,
 }
 
 /// Every node of the parse tree, as the parser's own serialisation has it. Scalar nodes are objects with one key.
@@ -228,16 +256,39 @@ fn walk(value: &Value, found: &mut Found) {
                         }
                         walk(field, found);
                     }
-                    "SubLink" => {
-                        found.subquery = true;
-                        walk(field, found);
-                    }
+                    "SubLink" => match super::lift::row_of(field) {
+                        Some(row) => walk_lifted(field, row, found),
+                        None => {
+                            found.subquery = true;
+                            walk(field, found);
+                        }
+                    },
+                    "RangeVar" => found.reads.extend(relation_of(field)),
                     _ => walk(field, found),
                 }
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// A lifted subquery: what it takes from the row is written in one place; every other name in it is another relation's.
+fn walk_lifted(sublink: &Value, row: &Value, found: &mut Found) {
+    walk(row, found);
+    let mut inner = Found::default();
+    if let Value::Object(fields) = sublink {
+        fields.values().for_each(|field| walk(field, &mut inner));
+    }
+    found.functions.append(&mut inner.functions);
+    found.reads.append(&mut inner.reads);
+    found.read_columns.extend(inner.columns.into_iter().filter_map(|(_, mut names)| names.pop()));
+    found.read_columns.append(&mut inner.read_columns);
+}
+
+/// The relation that a node of FROM names.
+pub(super) fn relation_of(node: &Value) -> Option<ObjectRef> {
+    let part = |name: &str| node[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+    Some(ObjectRef { schema: part("schemaname"), name: part("relname")? })
 }
 
 pub(super) fn string_of(node: &Value) -> Option<String> {

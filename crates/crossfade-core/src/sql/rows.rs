@@ -5,6 +5,7 @@ use pg_query::NodeEnum;
 use pg_query::protobuf;
 use serde_json::Value;
 
+use super::Expr;
 use super::ObjectRef;
 use super::Sql;
 use super::TableName;
@@ -131,9 +132,7 @@ impl Found {
     fn node(&mut self, key: &str, field: &Value) {
         match key {
             "RangeVar" => {
-                let part = |name: &str| field[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-                let name = part("relname").unwrap_or_default();
-                self.relations.push(ObjectRef { schema: part("schemaname"), name });
+                self.relations.extend(super::expr::relation_of(field));
             }
             "ColumnRef" => {
                 let last = field["fields"].as_array().and_then(|fields| fields.last()).and_then(super::expr::string_of);
@@ -230,6 +229,50 @@ impl RowsStatement {
             _ => None,
         }?;
         Some(relation.alias.as_ref().map_or(relation.relname.as_str(), |alias| alias.aliasname.as_str()))
+    }
+
+    /// What an UPDATE with FROM sets each column to, as a subquery of its own; and whether it finds anything for a row. None where that can't be
+    /// written as an expression.
+    pub fn values_of_from(&self) -> Option<(Vec<(String, Expr)>, Expr)> {
+        let NodeEnum::UpdateStmt(update) = &self.node else { return None };
+        if update.from_clause.is_empty() || update.with_clause.is_some() {
+            return None;
+        }
+        let select = |value: Option<&protobuf::Node>, kind: protobuf::SubLinkType| {
+            let target = value.map(|value| protobuf::Node {
+                node: Some(NodeEnum::ResTarget(Box::new(protobuf::ResTarget {
+                    val: Some(Box::new(value.clone())),
+                    ..protobuf::ResTarget::default()
+                }))),
+            });
+            // The direct statement takes any one of several rows that it finds.
+            let one = (kind == protobuf::SubLinkType::ExprSublink).then(|| parse_expression_node("1").map(Box::new));
+            let limited = one.is_some();
+            let select = protobuf::SelectStmt {
+                target_list: target.into_iter().collect(),
+                from_clause: update.from_clause.clone(),
+                where_clause: update.where_clause.clone(),
+                limit_count: one.flatten(),
+                limit_option: if limited { protobuf::LimitOption::Count } else { protobuf::LimitOption::Default }
+                    as i32,
+                op: protobuf::SetOperation::SetopNone as i32,
+                ..protobuf::SelectStmt::default()
+            };
+            let sublink = protobuf::SubLink {
+                sub_link_type: kind as i32,
+                subselect: Some(Box::new(protobuf::Node { node: Some(NodeEnum::SelectStmt(Box::new(select))) })),
+                ..protobuf::SubLink::default()
+            };
+            Expr::from_node(&protobuf::Node { node: Some(NodeEnum::SubLink(Box::new(sublink))) })
+        };
+        let value = |node: &protobuf::Node| match node.node.as_ref() {
+            Some(NodeEnum::ResTarget(target)) if target.indirection.is_empty() => {
+                Some((target.name.clone(), select(target.val.as_deref(), protobuf::SubLinkType::ExprSublink)?))
+            }
+            _ => None,
+        };
+        let values: Option<Vec<(String, Expr)>> = update.target_list.iter().map(value).collect();
+        Some((values?, select(None, protobuf::SubLinkType::ExistsSublink)?))
     }
 
     /// The same statement on one relation that holds a part of the rows, for the rows that meet a condition.

@@ -167,7 +167,7 @@ impl Fill<'_> {
 
 fn go_on(outcome: Outcome) -> &'static str {
     match outcome {
-        Outcome::Verified => {
+        Outcome::Verified | Outcome::Taken => {
             "mend it (or the expression), then run `crossfade migrate` again; what is filled stays filled. `crossfade rollback` undoes it all"
         }
         Outcome::Lasting => {

@@ -255,7 +255,7 @@ impl Executor<'_> {
     /// application's.
     pub(super) fn mark(&self, outcome: Outcome) -> Sql {
         match outcome {
-            Outcome::Verified => {
+            Outcome::Verified | Outcome::Taken => {
                 sql!("; SET LOCAL crossfade.backfill = {}", Literal(self.stored.plan.version.clone()))
             }
             Outcome::Lasting => sql!(""),

@@ -132,7 +132,7 @@ impl Reader<'_> {
                 if column.numbers.is_some() {
                     return self.pend_numbers(table, column, statement, position);
                 }
-                let value = value_for(&statement.up, &column.name).or_else(|| {
+                let value = self.up_of(statement, table, &column.name).or_else(|| {
                     column.default.clone().filter(|default| self.volatility(default) == Volatility::Volatile)
                 });
                 self.pend(table, column, statement, position, value);
@@ -167,6 +167,14 @@ impl Reader<'_> {
                 };
                 self.touch(position, &table.name, column);
                 let (up, down) = (value_for(&statement.up, column), value_for(&statement.down, column));
+                if up.as_ref().is_some_and(Expr::has_subquery) {
+                    let message = "the new value of a column whose type changes can't come from another table";
+                    self.findings.push(
+                        Finding::error("directive-expression", span, message)
+                            .help("add a column with that value, and drop the old one in a later migration"),
+                    );
+                    return;
+                }
                 let time_zone = self.catalog().time_zone.clone();
                 let default = self.default_in_file(table, column);
                 self.retypes.push((
@@ -221,10 +229,23 @@ impl Reader<'_> {
         }
     }
 
+    /// What the file says that a column's value is.
+    fn up_of(&mut self, statement: &Statement, table: &Table, column: &str) -> Option<Expr> {
+        let value = value_for(&statement.up, column)?;
+        match self.lifted(table, None, &value) {
+            Ok(value) => Some(value),
+            Err(why) => {
+                let message = format!("the value of {column} is not understood: {why}");
+                self.findings.push(Finding::error("directive-expression", statement.parsed.span, message));
+                Some(value)
+            }
+        }
+    }
+
     pub(super) fn read_set_not_null(&mut self, position: usize, statement: &Statement, table: &Table, column: &str) {
         let span = statement.parsed.span;
         if self.is_pending(&table.name, column) {
-            let up = value_for(&statement.up, column);
+            let up = self.up_of(statement, table, column);
             for pending in self.pending.get_mut(&table.name).into_iter().flatten() {
                 if pending.definition.name == column {
                     pending.definition.not_null = true;
@@ -245,9 +266,10 @@ impl Reader<'_> {
         }
         let mend = self.mends.get(&(table.name.clone(), column.to_owned())).map(|(_, value)| value.clone());
         self.touch(position, &table.name, column);
-        match value_for(&statement.up, column).or(mend) {
+        match self.up_of(statement, table, column).or(mend) {
             Some(up) => {
-                let operation = MendNotNull { table: table.clone(), column: column.to_owned(), span, up };
+                let reads = self.reads_of(position, &up);
+                let operation = MendNotNull { table: table.clone(), column: column.to_owned(), span, up, reads };
                 self.operations.push((position, Box::new(operation)));
             }
             None => {

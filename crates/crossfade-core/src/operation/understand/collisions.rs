@@ -63,6 +63,23 @@ impl Reader<'_> {
                 }
             }
         }
+        for (position, claim) in &self.taken {
+            let clash = self.touched.iter().any(|(other, table, column)| {
+                other != position && *table == claim.table && claim.column.as_ref() == Some(column)
+            });
+            if let (true, Some(column), Some(statement)) =
+                (clash, &claim.column, self.cx.migration.statements.get(*position))
+            {
+                findings.push(
+                    Finding::error(
+                        "interference",
+                        statement.parsed.span,
+                        format!("its value comes from {}.{column}, which this file changes in phases", claim.table),
+                    )
+                    .help("put the two changes into two migrations, one after the other"),
+                );
+            }
+        }
         self.findings.extend(findings);
     }
 

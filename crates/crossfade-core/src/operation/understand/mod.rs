@@ -60,6 +60,8 @@ struct Reader<'a> {
     cx: &'a PlanContext<'a>,
     findings: Vec<Finding>,
     operations: Vec<(usize, Box<dyn Operation>)>,
+    /// What values take from other tables, and the statement that says so.
+    taken: Vec<(usize, Claim)>,
     /// Statements over big tables, until it is known what stands behind them.
     rows: Vec<(usize, ChangeRows)>,
     /// Tables that this file makes.
@@ -125,6 +127,7 @@ impl<'a> Reader<'a> {
             cx,
             findings: Vec::new(),
             operations: Vec::new(),
+            taken: Vec::new(),
             rows: Vec::new(),
             created: BTreeSet::new(),
             pending: BTreeMap::new(),

@@ -76,6 +76,20 @@ impl Reader<'_> {
             });
             self.not_null_at_contract
                 .extend(added.iter().map(|pending| (table.name.clone(), pending.definition.name.clone())));
+            let taken =
+                added.iter().find(|pending| pending.value.as_ref().is_some_and(|value| !value.reads().is_empty()));
+            if let Some(taken) = taken {
+                let message = format!(
+                    "the value of {} comes from another table, and from a column that this file drops",
+                    taken.definition.name
+                );
+                self.findings.push(
+                    Finding::error("update-not-understood", taken.span, message).help(
+                        "drop the old column in the next migration, after contract: then nothing reads it any more",
+                    ),
+                );
+                continue;
+            }
             let added = added.into_iter().filter_map(|pending| {
                 let Pending { definition, span, value, default_later, .. } = pending;
                 value.map(|up| Added { column: definition, up, later_default: default_later, span })
@@ -100,13 +114,14 @@ impl Reader<'_> {
                 if !from_default {
                     self.not_null_at_contract.insert((table.name.clone(), definition.name.clone()));
                 }
-                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default, later_default: default_later, sequence };
+                let reads = self.reads_of(statement, &up);
+                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default, reads, later_default: default_later, sequence };
                 self.operations.push((statement, Box::new(operation)));
             }
             None if !definition.not_null => {
                 // Only a later default: nothing to fill.
                 let up = Expr::parse("NULL").expect("NULL is an expression");
-                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default: true, later_default: default_later, sequence: None };
+                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default: true, reads: Vec::new(), later_default: default_later, sequence: None };
                 self.operations.push((statement, Box::new(operation)));
             }
             None => self.findings.push(

@@ -10,10 +10,14 @@ use crate::sql;
 use crate::sql::AlterCommand;
 use crate::sql::Expr;
 use crate::sql::Ident;
+use crate::sql::ObjectRef;
+use crate::sql::Outer;
+use crate::sql::SetItem;
 use crate::sql::Span;
 use crate::sql::Sql;
 use crate::sql::StatementKind;
 use crate::sql::Update;
+use crate::step::Claim;
 use std::collections::BTreeMap;
 
 impl Reader<'_> {
@@ -30,6 +34,8 @@ impl Reader<'_> {
             if table.column(&item.column).is_none() || !is_null_test(filter, &item.column) {
                 continue;
             }
+            let (name, table) = (statement.parsed.rows.as_ref().and_then(|rows| rows.qualifier()), table.clone());
+            let Ok(value) = self.lifted(&table, name, &item.value) else { continue };
             let key = (table.name.clone(), item.column.clone());
             let followed = self.cx.migration.statements[position + 1..].iter().any(|later| match &later.parsed.kind {
                 StatementKind::AlterTable { table: name, commands, .. } => {
@@ -41,7 +47,7 @@ impl Reader<'_> {
                 _ => false,
             });
             if followed {
-                self.mends.insert(key, (position, item.value.clone()));
+                self.mends.insert(key, (position, value));
             }
         }
     }
@@ -66,15 +72,24 @@ impl Reader<'_> {
             }
             return self.write_as_is(position, statement);
         }
-        let simple = !update.odd && into_pending == names.len() && update.set.is_some();
+        let only_pending = into_pending == names.len() && update.set.is_some();
+        let own_row = if only_pending {
+            self.over_own_row(&table, statement, update)
+        } else {
+            Err("it sets other columns, too".to_owned())
+        };
+        let update = &match own_row {
+            Ok(update) => update,
+            Err(why) => {
+                let message = "this UPDATE fills a new column in a way that can't be kept true for rows that old code writes meanwhile";
+                self.findings.push(
+                    Finding::error("update-not-understood", span, format!("{message}: {why}"))
+                        .help("set only new columns, from columns of the same row or by a join to another table; or write the value as `-- crossfade: up EXPR` in front of ADD COLUMN"),
+                );
+                return;
+            }
+        };
         let exprs = || update.set.iter().flatten().map(|item| &item.value).chain(&update.filter);
-        if !simple || exprs().any(|expr| expr.has_subquery() || expr.uses_whole_row()) {
-            self.findings.push(
-                Finding::error("update-not-understood", span, "this UPDATE fills a new column in a way that can't be kept true for rows that old code writes meanwhile")
-                    .help("set only new columns, from columns of the same row; or write the value as `-- crossfade: up EXPR` in front of ADD COLUMN"),
-            );
-            return;
-        }
         let volatile = update.set.iter().flatten().any(|item| self.volatility(&item.value) == Volatility::Volatile);
         let replaces = self.cx.migration.statements.iter().any(|other| match &other.parsed.kind {
             StatementKind::AlterTable { commands, .. } => commands.iter().any(|command| match command {
@@ -95,6 +110,71 @@ impl Reader<'_> {
             return;
         }
         self.compose(&table, update, span);
+    }
+
+    /// An expression for the rows of a table: what its subqueries take from the row is told apart from what they take from other tables.
+    pub(super) fn lifted(&self, table: &Table, name: Option<&str>, expr: &Expr) -> Result<Expr, String> {
+        let pending =
+            self.pending.get(&table.name).into_iter().flatten().map(|pending| pending.definition.name.clone());
+        let columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).chain(pending).collect();
+        let columns_of = |relation: &ObjectRef| {
+            let known = self.cx.catalog.resolve(relation)?;
+            Some(known.columns.iter().map(|column| column.name.clone()).collect())
+        };
+        let name = name.unwrap_or_else(|| table.name.name.as_str());
+        if expr.uses_whole_row() && !expr.has_subquery() {
+            return Err("it uses the row as a whole".to_owned());
+        }
+        expr.lifted(Outer { name, columns: &columns, columns_of: &columns_of })
+    }
+
+    /// The columns of other tables that a value comes from: they must stay while it is kept.
+    pub(super) fn reads_of(&mut self, position: usize, value: &Expr) -> Vec<Claim> {
+        let tables = value.reads().iter().filter_map(|name| self.cx.catalog.resolve(name));
+        let mut claims: Vec<Claim> = tables
+            .flat_map(|table| {
+                let named = table.columns.iter().filter(|column| value.read_columns().contains(&column.name));
+                named.map(|column| Claim { table: table.name.clone(), column: Some(column.name.clone()) })
+            })
+            .collect();
+        claims.sort();
+        claims.dedup();
+        self.taken.extend(claims.iter().map(|claim| (position, claim.clone())));
+        claims
+    }
+
+    /// The UPDATE with every value written over its own row: what comes from other tables, by FROM or by a subquery, is a subquery over the row.
+    fn over_own_row(&self, table: &Table, statement: &Statement, update: &Update) -> Result<Update, String> {
+        let rows = statement.parsed.rows.as_ref();
+        let name = rows.and_then(|rows| rows.qualifier());
+        let lifted = |expr: &Expr| self.lifted(table, name, expr);
+        if let Some((values, found)) = rows.and_then(|rows| rows.values_of_from()) {
+            let untouched = |column: &str| {
+                self.pending.get(&table.name).into_iter().flatten().any(|pending| {
+                    pending.definition.name == column && pending.value.is_none() && pending.definition.default.is_none()
+                })
+            };
+            let item = |(column, value): (String, Expr)| {
+                // A row for which nothing is found keeps what it has.
+                let value = if untouched(&column) {
+                    value
+                } else {
+                    let name = Ident::new(column.as_str());
+                    let kept = sql!("CASE WHEN {} THEN {} ELSE {} END", found.verbatim(), value.verbatim(), name);
+                    Expr::from_sql(&kept).map_err(|error| error.message)?
+                };
+                Ok(SetItem { value: lifted(&value)?, column })
+            };
+            let set: Result<Vec<SetItem>, String> = values.into_iter().map(item).collect();
+            return Ok(Update { table: update.table.clone(), set: Some(set?), filter: None, odd: false });
+        }
+        if update.odd {
+            return Err("it has WITH, RETURNING or a FROM that is not understood".to_owned());
+        }
+        let item = |item: &SetItem| Ok(SetItem { column: item.column.clone(), value: lifted(&item.value)? });
+        let set: Result<Vec<SetItem>, String> = update.set.iter().flatten().map(item).collect();
+        let filter = update.filter.as_ref().map(lifted).transpose()?;
+        Ok(Update { table: update.table.clone(), set: Some(set?), filter, odd: false })
     }
 
     /// What the columns hold after this UPDATE, given what they held before it.
