@@ -15,6 +15,7 @@ mod same_index;
 mod split;
 mod statement;
 mod text;
+mod time_zone;
 mod whole;
 
 pub use column::ColumnDefinition;
@@ -64,6 +65,8 @@ pub use text::SqlPart;
 pub use text::TableName;
 pub use text::cut;
 pub use text::short_hash;
+pub use time_zone::TimeZoneChange;
+pub use time_zone::time_zone_change;
 pub use whole::Destination;
 pub use whole::NamedObject;
 pub use whole::NewForm;

@@ -705,6 +705,12 @@ fn other_statement(node: &NodeEnum) -> StatementKind {
             });
             make("CREATE TABLE AS", vec![], None, undo.filter(|_| !create.if_not_exists), false)
         }
+        // What a SET changes ends with its session; the way back has one of its own.
+        NodeEnum::VariableSetStmt(set) if !set.name.is_empty() => {
+            let undo = crate::sql!("RESET {}", super::Ident::new(set.name.as_str()));
+            let plain = set.kind() != protobuf::VariableSetKind::VarSetMulti;
+            make("SET", vec![], None, plain.then_some(undo), false)
+        }
         NodeEnum::LockStmt(_) => make("LOCK TABLE", vec![], None, None, true),
         NodeEnum::DoStmt(_) => make("DO", vec![], None, None, true),
         NodeEnum::CallStmt(_) => make("CALL", vec![], None, None, true),

@@ -214,7 +214,8 @@ fn d22_after_a_bad_type_name_nothing_stands_in_the_way() {
 #[test]
 fn d23_what_the_catalog_alone_can_say_copies_no_row() {
     run(async {
-        let before = "CREATE TABLE t (id integer PRIMARY KEY, v varchar(20) NOT NULL, n numeric(8, 2), c cidr);
+        let before =
+            "CREATE TABLE t (id integer PRIMARY KEY, v varchar(20) NOT NULL, n numeric(8, 2), c cidr, at timestamp(3));
             INSERT INTO t SELECT g, 'v', g FROM generate_series(1, 300) AS g;";
         let files = [
             ("001_widen.sql", "ALTER TABLE t ALTER COLUMN v TYPE varchar(60);"),
@@ -227,6 +228,8 @@ fn d23_what_the_catalog_alone_can_say_copies_no_row() {
             ("005_comment.sql", "COMMENT ON COLUMN t.v IS 'words';"),
             ("006_add.sql", "ALTER TABLE t ADD COLUMN k integer NOT NULL DEFAULT 5;"),
             ("007_inet.sql", "ALTER TABLE t ALTER COLUMN c TYPE inet;"),
+            ("008_zone.sql", "SET timezone = 'Etc/UTC';\nALTER TABLE t ALTER COLUMN at TYPE timestamptz;"),
+            ("009_back.sql", "SET LOCAL timezone = 'GMT';\nALTER TABLE t ALTER COLUMN at TYPE timestamp;"),
         ];
         let database = database(before).await;
         let node =

@@ -12,7 +12,7 @@ use crate::sql::SqlPart;
 ///
 /// Source: reference lint-rules A4, measured on 13 to 18; a CHECK, or an expression or partial index on the column, brings the work back. So
 /// does any index where the operator class changes: from `timestamp` to `timestamptz` (measured on 13 to 18).
-pub(crate) fn is_catalog_only(table: &Table, column: &Column, to: &NewType, time_zone: &str) -> bool {
+pub(crate) fn is_catalog_only(table: &Table, column: &Column, to: &NewType, time_zone: Option<&str>) -> bool {
     let hidden_work = table
         .constraints_on(&column.name)
         .any(|constraint| constraint.kind == ConstraintKind::Check && constraint.validated)
@@ -40,7 +40,7 @@ pub(crate) fn is_catalog_only(table: &Table, column: &Column, to: &NewType, time
         }
         ("timestamp" | "timestamptz" | "time" | "timetz", _, modifiers) if from == into => finer(modifiers),
         ("timestamp", "timestamptz", modifiers) | ("timestamptz", "timestamp", modifiers) => {
-            finer(modifiers) && is_utc(time_zone) && table.indexes_on(&column.name).next().is_none()
+            finer(modifiers) && time_zone.is_some_and(is_utc) && table.indexes_on(&column.name).next().is_none()
         }
         _ => false,
     }

@@ -59,10 +59,15 @@ impl Retype {
         }
     }
 
-    fn time_zone_cast(&self) -> Option<Sql> {
+    /// Whether the cast depends on the session's time zone.
+    pub(super) fn turns_zone(&self) -> bool {
         let pair = (self.column.base_type.as_str(), self.to.base_type.as_str());
         matches!(pair, ("timestamp", "timestamptz") | ("timestamptz", "timestamp"))
-            .then(|| sql!("{} AT TIME ZONE {}", self.name(), Literal(self.time_zone.clone())))
+    }
+
+    fn time_zone_cast(&self) -> Option<Sql> {
+        let zone = self.time_zone.clone().filter(|_| self.turns_zone())?;
+        Some(sql!("{} AT TIME ZONE {}", self.name(), Literal(zone)))
     }
 
     /// The shadow and what keeps it in sync.

@@ -61,8 +61,8 @@ pub(super) struct Retype {
     pub down: Option<Expr>,
     /// The default that the file gives it (none inside: it has none afterwards). None: as before.
     pub default: Option<Option<Expr>>,
-    /// The time zone that casts between `timestamp` and `timestamptz` go by at this place of the file.
-    pub time_zone: String,
+    /// The time zone that casts between `timestamp` and `timestamptz` go by at this place of the file, where it can be told.
+    pub time_zone: Option<String>,
     pub span: Span,
 }
 
@@ -156,6 +156,9 @@ impl AlterType {
         }
         for trigger in table.triggers.iter().filter(|trigger| trigger.columns.iter().any(|column| column == name)) {
             why.push(format!("trigger {} names it", trigger.name));
+        }
+        if retype.time_zone.is_none() && retype.turns_zone() {
+            why.push("the time zone that the file sets is no name".to_owned());
         }
         if retype.column.identity.is_some() && !matches!(retype.to.base_type.as_str(), "int2" | "int4" | "int8") {
             why.push("it is an identity column, whose type must be smallint, integer or bigint".to_owned());

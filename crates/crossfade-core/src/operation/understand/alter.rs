@@ -86,9 +86,9 @@ impl Reader<'_> {
                 statement.up.is_empty()
                     && !self.is_pending(&table.name, column)
                     && table.column(column).is_some_and(|found| {
-                        new_type(command)
-                            .is_some_and(|to| is_catalog_only(table, found, &to, &self.catalog().time_zone))
-                            && !table.dependents.iter().any(|dependent| dependent.column.as_ref() == Some(column))
+                        new_type(command).is_some_and(|to| {
+                            is_catalog_only(table, found, &to, self.time_zone_to_run_in(statement.parsed.span))
+                        }) && !table.dependents.iter().any(|dependent| dependent.column.as_ref() == Some(column))
                     })
             }
             AlterCommand::AddConstraint(constraint) => match &constraint.form {
@@ -175,7 +175,7 @@ impl Reader<'_> {
                     );
                     return;
                 }
-                let time_zone = self.catalog().time_zone.clone();
+                let time_zone = self.time_zone_at(span).map(str::to_owned);
                 let default = self.default_in_file(table, column);
                 self.retypes.push((
                     position,

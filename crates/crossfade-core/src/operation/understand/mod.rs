@@ -8,6 +8,7 @@ mod rows;
 mod settle;
 mod update;
 mod whole;
+mod zone;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
@@ -41,6 +42,7 @@ use crate::sql::ObjectRef;
 use crate::sql::Span;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
+use crate::sql::TimeZoneChange;
 use crate::step::Claim;
 
 /// A column that the file adds to a table that is in use.
@@ -82,6 +84,8 @@ struct Reader<'a> {
     touched: Vec<(usize, TableName, String)>,
     /// Relations that go as a whole, or get another name, and the statement.
     gone: Vec<(usize, TableName)>,
+    /// Where the file sets its time zone.
+    time_zones: Vec<(usize, TimeZoneChange)>,
 }
 
 /// The tables that a file makes and that are not there yet.
@@ -139,6 +143,7 @@ impl<'a> Reader<'a> {
             not_null_at_contract: BTreeSet::new(),
             touched: Vec::new(),
             gone: Vec::new(),
+            time_zones: zone::changes(cx.migration),
         }
     }
 }

@@ -144,7 +144,7 @@ impl Reader<'_> {
             }
         }
         let sets = self.cx.migration.statements.iter().take(position).any(|earlier| match &earlier.parsed.kind {
-            StatementKind::Other { what, .. } => what.starts_with("VariableSet"),
+            StatementKind::Other { what, .. } => what == "SET",
             _ => false,
         });
         sets.then(|| "a SET stands in front of it".to_owned())
