@@ -3,6 +3,7 @@
 use super::Operation;
 use super::Role;
 use crate::catalog::Catalog;
+use crate::catalog::ConstraintKind;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
 use crate::finding::Finding;
@@ -14,9 +15,14 @@ use crate::sql;
 use crate::sql::ConstraintDefinition;
 use crate::sql::ConstraintForm;
 use crate::sql::Ident;
+use crate::sql::ObjectRef;
 use crate::sql::Span;
 use crate::sql::Sql;
+use crate::sql::TableName;
+use crate::sql::alter_table_on;
+use crate::step::Action;
 use crate::step::Claim;
+use crate::step::Ddl;
 use crate::step::Phase;
 use crate::step::Statement;
 use crate::step::Validate;
@@ -32,7 +38,7 @@ pub(super) struct AddConstraint {
 }
 
 impl Operation for AddConstraint {
-    fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
+    fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         if self.constraint.name.is_none() {
             findings.push(
@@ -42,17 +48,6 @@ impl Operation for AddConstraint {
                     "the server's name for this constraint is not known beforehand",
                 )
                 .help("write ADD CONSTRAINT name …"),
-            );
-        }
-        let foreign_key = matches!(self.constraint.form, ConstraintForm::ForeignKey(_));
-        if foreign_key && self.table.kind == TableKind::Partitioned && cx.catalog.major() < 18 {
-            findings.push(
-                Finding::error(
-                    "partitioned-foreign-key",
-                    self.span,
-                    "before PostgreSQL 18 a foreign key of a partitioned table can't be added NOT VALID",
-                )
-                .help("accept the locks on both tables: `-- crossfade: direct REASON`"),
             );
         }
         findings.push(Finding::warning(
@@ -67,8 +62,14 @@ impl Operation for AddConstraint {
         let Some(name) = &self.constraint.name else { return };
         let ident = Ident::new(name.as_str());
         let table = &self.table;
+        // A column that this file adds may have no value yet; with one, the constraint can be proven.
+        let new = self.constraint.columns.iter().any(|column| table.column(column).is_none());
+        let phase = if new { Phase::Migrate } else { Phase::Expand };
         let mut locks = Vec::new();
         match &self.constraint.form {
+            ConstraintForm::ForeignKey(references) if self.is_leafwise(cx) => {
+                return self.lower_leafwise(cx, steps, phase, &ident, references.as_ref());
+            }
             ConstraintForm::ForeignKey(references) => {
                 let referenced = references.as_ref().and_then(|references| cx.catalog.resolve(references));
                 for relation in std::iter::once(table).chain(referenced) {
@@ -94,19 +95,12 @@ impl Operation for AddConstraint {
         // Dropping a foreign key takes the strongest lock on both tables.
         let back = locks.iter().map(|lock| TableLock::new(lock.table.clone(), LockMode::AccessExclusive)).collect();
         let summary = format!("add {name} to {}, for new writes", table.name);
-        // A column that this file adds may have no value yet; with one, the constraint can be proven.
-        let new = self.constraint.columns.iter().any(|column| table.column(column).is_none());
-        let phase = if new { Phase::Migrate } else { Phase::Expand };
         steps.as_written(phase, summary, add, Some((undo, back)), locks, Vec::new());
         steps.validate(
             Phase::Migrate,
             table,
             format!("prove {name} for the rows of {}", table.name),
-            Validate {
-                sql: sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table.name, ident),
-                help: "mend the rows that break it, then run `crossfade migrate` again; or `crossfade rollback`"
-                    .to_owned(),
-            },
+            Validate { sql: sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table.name, ident), help: help() },
         );
     }
 
@@ -118,5 +112,90 @@ impl Operation for AddConstraint {
 
     fn claims(&self) -> Vec<Claim> {
         Vec::new()
+    }
+}
+
+fn help() -> String {
+    "mend the rows that break it, then run `crossfade migrate` again; or `crossfade rollback`".to_owned()
+}
+
+impl AddConstraint {
+    /// Before PostgreSQL 18 a partitioned table can't have a foreign key NOT VALID.
+    fn is_leafwise(&self, cx: &PlanContext<'_>) -> bool {
+        self.table.kind == TableKind::Partitioned && cx.catalog.major() < 18
+    }
+
+    /// Each leaf gets the foreign key and proves it. The one on top then takes these over without reading a row; their triggers go from the
+    /// table that they point to, which is a strong lock there, and short.
+    ///
+    /// Source: reference B9; measured on 13 to 17.
+    fn lower_leafwise(
+        &self,
+        cx: &PlanContext<'_>,
+        steps: &mut StepsBuilder<'_>,
+        phase: Phase,
+        name: &Ident,
+        references: Option<&ObjectRef>,
+    ) {
+        let table = &self.table;
+        let referenced = references.and_then(|references| cx.catalog.resolve(references));
+        let below = |table: &Table| -> Vec<TableName> {
+            cx.catalog.tree(table).into_iter().map(|below| below.name.clone()).collect()
+        };
+        let targets: Vec<TableName> = referenced.into_iter().flat_map(below).collect();
+        let lock = |names: &[TableName], mode: LockMode| -> Vec<TableLock> {
+            names.iter().map(|name| TableLock::only(name.clone(), mode)).collect()
+        };
+        let drop = |table: &TableName| sql!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table, name);
+        let there = |leaf: &Table| {
+            leaf.constraints.iter().any(|own| {
+                own.kind == ConstraintKind::ForeignKey
+                    && own.columns == self.constraint.columns
+                    && own.references.as_ref() == referenced.map(|table| &table.name)
+            })
+        };
+        let leaves: Vec<&Table> = cx.catalog.leaves(table).into_iter().filter(|leaf| !there(leaf)).collect();
+        for leaf in &leaves {
+            let Some(add) = alter_table_on(&self.text, &leaf.name) else { continue };
+            let one: Vec<TableName> = std::iter::once(leaf.name.clone()).chain(targets.iter().cloned()).collect();
+            steps.as_written(
+                phase,
+                format!("add {name} to {}, for new writes", leaf.name),
+                Statement { sql: sql!("{} NOT VALID", add), at: Some(self.span) },
+                Some((drop(&leaf.name), lock(&one, LockMode::AccessExclusive))),
+                lock(&one, LockMode::ShareRowExclusive),
+                Vec::new(),
+            );
+        }
+        for leaf in &leaves {
+            steps.validate_locked(
+                Phase::Migrate,
+                format!("prove {name} for the rows of {}", leaf.name),
+                sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", leaf.name, name),
+                help(),
+                lock(std::slice::from_ref(&leaf.name), LockMode::ShareUpdateExclusive),
+            );
+        }
+        let tree = below(table);
+        let beside: Vec<TableName> = targets.iter().filter(|target| !tree.contains(target)).cloned().collect();
+        let all: Vec<TableName> = tree.iter().chain(&beside).cloned().collect();
+        let to_itself = beside.len() < targets.len();
+        let on_tree = if to_itself { LockMode::AccessExclusive } else { LockMode::ShareRowExclusive };
+        let mut locks = lock(&tree, on_tree);
+        locks.extend(lock(&beside, LockMode::AccessExclusive));
+        let back = lock(&all, LockMode::AccessExclusive);
+        let statement = |sql: Sql, at| Statement { sql, at };
+        let take_over = vec![statement(self.text.clone(), Some(self.span))];
+        steps.step(
+            Phase::Migrate,
+            format!("{} takes over {name} of its partitions", table.name),
+            Action::Ddl(Ddl { lock_first: locks, statements: take_over, as_written: false }),
+            Some(Action::Ddl(Ddl {
+                lock_first: back.clone(),
+                statements: vec![statement(drop(&table.name), None)],
+                as_written: false,
+            })),
+            back,
+        );
     }
 }

@@ -299,6 +299,18 @@ pub fn rename_columns_in_foreign_key(
     Some(crate::sql!("{} NOT VALID", text))
 }
 
+/// An ALTER TABLE that is written for one table, for another one.
+pub fn alter_table_on(text: &Sql, table: &TableName) -> Option<Sql> {
+    let parsed = pg_query::parse(text.as_str(), 0).ok()?;
+    let NodeEnum::AlterTableStmt(mut alter) = parsed.protobuf.stmts.into_iter().next()?.stmt?.node? else {
+        return None;
+    };
+    let relation = alter.relation.as_mut()?;
+    relation.schemaname = table.schema.as_str().to_owned();
+    relation.relname = table.name.as_str().to_owned();
+    deparse(NodeEnum::AlterTableStmt(alter)).map(|text| Sql::from_source(&text))
+}
+
 /// The expression of a CHECK constraint that the server rendered, over other columns. None where it is no CHECK.
 pub fn rename_columns_in_constraint(definition: &ServerText, names: &BTreeMap<String, String>) -> Option<Sql> {
     let constraint = parse_constraint(definition)?;
