@@ -47,7 +47,7 @@ impl Operation for MendNotNull {
         steps.sync(
             &self.table.name,
             Group {
-                shape: Shape::Mend { marker: marker.clone() },
+                shape: Shape::Mend { marker: marker.clone(), kept: None, rule: None },
                 old: vec![old_column(cx, column, None)],
                 new: Vec::new(),
                 until: Until::Contract,

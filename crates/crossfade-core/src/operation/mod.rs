@@ -16,6 +16,7 @@ mod drop_object;
 mod drop_table;
 mod foreign_key;
 mod index_tree;
+mod mend_check;
 mod mend_not_null;
 mod partition;
 mod rename_column;

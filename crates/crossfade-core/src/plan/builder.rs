@@ -665,7 +665,7 @@ impl<'a> StepsBuilder<'a> {
         if statements.is_empty() {
             return;
         }
-        let markers: Vec<&Ident> = sync.groups.iter().filter_map(marker_of).collect();
+        let markers: Vec<Sql> = sync.groups.iter().flat_map(markers_of).collect();
         let mode = if sync.add.is_empty() && markers.is_empty() {
             LockMode::ShareRowExclusive
         } else {
@@ -677,23 +677,24 @@ impl<'a> StepsBuilder<'a> {
             return;
         }
         // What was mended is taken back after the trigger is gone and before the marker goes.
-        let adds = markers.iter().map(|marker| sql!("ADD COLUMN {} boolean", marker));
-        let drops = markers.iter().map(|marker| sql!("DROP COLUMN IF EXISTS {}", marker));
+        let adds = markers.into_iter().map(|marker| sql!("ADD COLUMN {}", marker));
+        let drops = sync.groups.iter().flat_map(marker_names).map(|marker| sql!("DROP COLUMN IF EXISTS {}", marker));
         self.ddl(
             Phase::Expand,
             table,
             LockMode::AccessExclusive,
-            format!("remember in {} which values were NULL", table.name),
+            format!("remember in {} which values are mended", table.name),
             vec![sql!("ALTER TABLE {} {}", table.name, Sql::join(adds, ", "))],
             vec![sql!("ALTER TABLE {} {}", table.name, Sql::join(drops, ", "))],
         );
-        let groups: Vec<&Group> = sync.groups.iter().filter(|group| marker_of(group).is_some()).collect();
+        let groups: Vec<&Group> =
+            sync.groups.iter().filter(|group| matches!(group.shape, Shape::Mend { .. })).collect();
         let unmend = self.unmend(table, &groups);
         let locks = self.tree_locks(table, LockMode::RowExclusive);
         self.push(
             Phase::Expand,
             Rank::Body,
-            format!("on the way back: make NULL again in {} what was mended", table.name),
+            format!("on the way back: make {} again what it was before it was mended", table.name),
             Action::Ddl(Ddl::default()),
             Some(unmend),
             locks,
@@ -706,9 +707,10 @@ impl<'a> StepsBuilder<'a> {
         let mut set = Vec::new();
         let mut marked = Vec::new();
         for group in groups {
-            if let (Some(marker), Some(column)) = (marker_of(group), group.old.first()) {
-                set.push(sql!("{} = CASE WHEN {} THEN NULL ELSE {} END", column.name, marker, column.name));
-                set.push(sql!("{} = NULL", marker));
+            if let (Shape::Mend { marker, kept, .. }, Some(column)) = (&group.shape, group.old.first()) {
+                let was = kept.as_ref().map_or_else(|| sql!("NULL"), |kept| sql!("{}", kept));
+                set.push(sql!("{} = CASE WHEN {} THEN {} ELSE {} END", column.name, marker, was, column.name));
+                set.extend(marker_names(group).iter().map(|name| sql!("{} = NULL", name)));
                 marked.push(sql!("{}", marker));
             }
         }
@@ -1022,11 +1024,18 @@ fn hold(phase: Phase, hold: Hold) -> Draft {
     }
 }
 
-fn marker_of(group: &Group) -> Option<&Ident> {
+/// The columns that remember what was mended.
+fn marker_names(group: &Group) -> Vec<Ident> {
     match &group.shape {
-        Shape::Mend { marker } => Some(marker),
-        Shape::Replace | Shape::Rename | Shape::Retype { .. } => None,
+        Shape::Mend { marker, kept, .. } => std::iter::once(marker).chain(kept).cloned().collect(),
+        Shape::Replace | Shape::Rename | Shape::Retype { .. } => Vec::new(),
     }
+}
+
+/// The same with their types.
+fn markers_of(group: &Group) -> Vec<Sql> {
+    let types = std::iter::once(sql!("boolean")).chain(group.old.iter().map(|column| sql!("{}", column.type_name)));
+    marker_names(group).iter().zip(types).map(|(name, type_name)| sql!("{} {}", name, type_name)).collect()
 }
 
 fn filled_columns(group: &Group) -> Vec<String> {

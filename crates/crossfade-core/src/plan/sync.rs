@@ -58,10 +58,14 @@ pub enum Shape {
         /// The name that both have in their time.
         name: Ident,
     },
-    /// NULLs of one column are mended; the marker column remembers where.
+    /// Values of one column that break a rule are mended; the marker column remembers where.
     Mend {
-        /// A boolean column, true where the value was NULL.
+        /// A boolean column, true where the value was mended.
         marker: Ident,
+        /// A column that keeps what was mended. None where that was NULL.
+        kept: Option<Ident>,
+        /// What must not be false. None: the column is not NULL.
+        rule: Option<Expr>,
     },
 }
 
@@ -213,9 +217,11 @@ impl Group {
     }
 
     fn filled_in(&self, row: Row) -> Sql {
-        if self.mend.is_some() {
-            let column = self.old.first().map(|column| row.column(&column.name)).unwrap_or_else(|| sql!("NULL"));
-            return sql!("({} IS NOT NULL)", column);
+        if let (Shape::Mend { rule, .. }, Some(column)) = (&self.shape, self.old.first()) {
+            return match rule {
+                Some(rule) => sql!("({} IS NOT FALSE)", row.expr(rule)),
+                None => sql!("({} IS NOT NULL)", row.column(&column.name)),
+            };
         }
         if self.counts {
             let each = self.new.iter().map(|column| sql!("{} IS NOT NULL", row.column(&column.name)));
@@ -263,12 +269,18 @@ impl Group {
 
     /// What a backfill sets.
     pub(super) fn assignments(&self, guarded: bool) -> Vec<Sql> {
-        if let (Some(mend), Shape::Mend { marker }, Some(column)) = (&self.mend, &self.shape, self.old.first()) {
+        if let (Some(mend), Shape::Mend { marker, kept, .. }, Some(column)) =
+            (&self.mend, &self.shape, self.old.first())
+        {
             let filled = self.filled();
-            return vec![
+            let mut set = vec![
                 sql!("{} = CASE WHEN {} THEN {} ELSE {} END", column.name, filled, column.name, mend.over_table()),
                 sql!("{} = CASE WHEN {} THEN {} ELSE true END", marker, filled, marker),
             ];
+            set.extend(
+                kept.iter().map(|kept| sql!("{} = CASE WHEN {} THEN {} ELSE {} END", kept, filled, kept, column.name)),
+            );
+            return set;
         }
         self.new
             .iter()
@@ -343,16 +355,26 @@ impl Group {
     }
 
     fn forward_body(&self, mode: Mode) -> Sql {
-        if let (Some(mend), Shape::Mend { marker }, Some(column)) = (&self.mend, &self.shape, self.old.first()) {
-            let name = &column.name;
+        if let (Some(mend), Shape::Mend { marker, kept, .. }, Some(column)) =
+            (&self.mend, &self.shape, self.old.first())
+        {
+            let (name, written) = (&column.name, changed(std::slice::from_ref(&column.name)));
+            // What was mended before keeps the value from before.
+            let keep = kept.as_ref().map_or_else(
+                || sql!(""),
+                |kept| sql!("IF NEW.{} IS NOT TRUE OR {} THEN NEW.{} := NEW.{}; END IF; ", marker, written, kept, name),
+            );
+            let forget = kept.as_ref().map_or_else(|| sql!(""), |kept| sql!(" NEW.{} := NULL;", kept));
             return sql!(
-                "  IF NEW.{} IS NULL THEN\n    NEW.{} := {}; NEW.{} := true;\n  ELSIF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;\n  END IF;\n",
-                name,
+                "  IF NOT {} THEN\n    {}NEW.{} := {}; NEW.{} := true;\n  ELSIF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;{}\n  END IF;\n",
+                self.filled_in(Row::New),
+                keep,
                 name,
                 mend.over_new(),
                 marker,
-                changed(std::slice::from_ref(name)),
-                marker
+                written,
+                marker,
+                forget
             );
         }
         if self.new.is_empty() {
@@ -422,10 +444,16 @@ impl Group {
     }
 
     fn reverse_body(&self) -> Sql {
-        if let (Shape::Mend { marker }, Some(column)) = (&self.shape, self.old.first()) {
-            // A value that was written since is nobody's NULL any more.
+        if let (Shape::Mend { marker, kept, .. }, Some(column)) = (&self.shape, self.old.first()) {
+            // A value that was written since is nobody's mended one any more.
             let written = changed(std::slice::from_ref(&column.name));
-            return sql!("  IF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;\n  END IF;\n", written, marker);
+            let forget = kept.as_ref().map_or_else(|| sql!(""), |kept| sql!(" NEW.{} := NULL;", kept));
+            return sql!(
+                "  IF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;{}\n  END IF;\n",
+                written,
+                marker,
+                forget
+            );
         }
         if let (Shape::Retype { name }, Some(old)) = (&self.shape, self.old.first()) {
             let down =
@@ -535,9 +563,10 @@ pub(super) fn function(names: &Names, groups: &[&Group], mode: Mode, search_path
         let new: Vec<Ident> = groups
             .iter()
             .flat_map(|group| match &group.shape {
-                Shape::Mend { marker } => {
+                Shape::Mend { marker, kept, .. } => {
                     let mut names: Vec<Ident> = group.old.iter().map(|column| column.name.clone()).collect();
                     names.push(marker.clone());
+                    names.extend(kept.clone());
                     names
                 }
                 Shape::Replace | Shape::Rename | Shape::Retype { .. } => group.new_names(),

@@ -2,6 +2,7 @@
 
 use super::super::add_constraint::AddConstraint;
 use super::super::add_key::AddKey;
+use super::super::mend_check::MendCheck;
 use super::Pending;
 use super::Reader;
 use crate::catalog::Label;
@@ -130,6 +131,27 @@ impl Reader<'_> {
     ) {
         let span = statement.parsed.span;
         match &constraint.form {
+            ConstraintForm::Check(Some(rule)) if !statement.up.is_empty() => {
+                let [directive] = statement.up.as_slice() else {
+                    self.findings.push(
+                        Finding::error("directive", span, "a CHECK takes one `up`: one column is mended where a row breaks it")
+                            .help("split the CHECK, or mend the rows with an UPDATE in front of it"),
+                    );
+                    return;
+                };
+                let column = directive.column.clone().or_else(|| constraint.columns.first().cloned()).unwrap_or_default();
+                self.touch(position, &table.name, &column);
+                let operation = MendCheck {
+                    table: table.clone(),
+                    name: constraint.name.clone().unwrap_or_default(),
+                    text: statement.parsed.text.clone(),
+                    rule: rule.clone(),
+                    column,
+                    up: directive.value.clone(),
+                    span,
+                };
+                self.operations.push((position, Box::new(operation)));
+            }
             ConstraintForm::Check(_) | ConstraintForm::ForeignKey(_) => {
                 let operation = AddConstraint {
                     table: table.clone(),

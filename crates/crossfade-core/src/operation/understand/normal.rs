@@ -13,6 +13,7 @@ use crate::migration::Statement;
 use crate::migration::ValueDirective;
 use crate::plan::PlanContext;
 use crate::sql::AlterCommand;
+use crate::sql::ConstraintForm;
 use crate::sql::StatementKind;
 use crate::sql::split_alter;
 use crate::sql::with_constraint_name;
@@ -82,11 +83,12 @@ impl Reader<'_> {
         self.check_directives(statement, commands);
         let last = parts.len() - 1;
         let part = |(at, parsed): (usize, crate::sql::ParsedStatement)| {
-            let mine = |all: &[ValueDirective], takes: &dyn Fn(&AlterCommand) -> Option<String>| {
+            let mine = |all: &[ValueDirective], takes: &dyn Fn(&AlterCommand) -> Vec<String>| {
                 let StatementKind::AlterTable { commands, .. } = &parsed.kind else { return Vec::new() };
-                let column = commands.first().and_then(takes);
-                let fits = |directive: &&ValueDirective| {
-                    column.is_some() && (directive.column.is_none() || directive.column == column)
+                let columns = commands.first().map(takes).unwrap_or_default();
+                let fits = |directive: &&ValueDirective| match &directive.column {
+                    Some(column) => columns.contains(column),
+                    None => columns.len() == 1,
                 };
                 all.iter().filter(fits).cloned().collect::<Vec<_>>()
             };
@@ -105,10 +107,10 @@ impl Reader<'_> {
     /// Each directive must speak for a change of the statement.
     pub(super) fn check_directives(&mut self, statement: &Statement, commands: &[AlterCommand]) {
         for (directives, takes) in [
-            (&statement.up, &takes_up as &dyn Fn(&AlterCommand) -> Option<String>),
-            (&statement.down, &takes_down as &dyn Fn(&AlterCommand) -> Option<String>),
+            (&statement.up, &takes_up as &dyn Fn(&AlterCommand) -> Vec<String>),
+            (&statement.down, &takes_down as &dyn Fn(&AlterCommand) -> Vec<String>),
         ] {
-            let takers: Vec<String> = commands.iter().filter_map(takes).collect();
+            let takers: Vec<String> = commands.iter().flat_map(takes).collect();
             for directive in directives {
                 match &directive.column {
                     Some(column) if takers.contains(column) => {}
@@ -128,11 +130,14 @@ impl Reader<'_> {
     }
 }
 
-/// The column that an `up` in front of a change is for.
-fn takes_up(command: &AlterCommand) -> Option<String> {
+/// The columns that an `up` in front of a change may be for.
+fn takes_up(command: &AlterCommand) -> Vec<String> {
     match command {
-        AlterCommand::AddColumn { column, .. } => Some(column.name.clone()),
-        AlterCommand::AlterType { column, .. } | AlterCommand::SetNotNull { column } => Some(column.clone()),
+        AlterCommand::AddColumn { column, .. } => vec![column.name.clone()],
+        AlterCommand::AlterType { column, .. } | AlterCommand::SetNotNull { column } => vec![column.clone()],
+        AlterCommand::AddConstraint(constraint) if matches!(constraint.form, ConstraintForm::Check(_)) => {
+            constraint.columns.clone()
+        }
         AlterCommand::DropColumn { .. }
         | AlterCommand::SetDefault { .. }
         | AlterCommand::DropNotNull { .. }
@@ -140,14 +145,14 @@ fn takes_up(command: &AlterCommand) -> Option<String> {
         | AlterCommand::DropConstraint { .. }
         | AlterCommand::AttachPartition { .. }
         | AlterCommand::DetachPartition { .. }
-        | AlterCommand::Other { .. } => None,
+        | AlterCommand::Other { .. } => Vec::new(),
     }
 }
 
 /// The column that a `down` in front of a change is for.
-fn takes_down(command: &AlterCommand) -> Option<String> {
+fn takes_down(command: &AlterCommand) -> Vec<String> {
     match command {
-        AlterCommand::DropColumn { column, .. } | AlterCommand::AlterType { column, .. } => Some(column.clone()),
+        AlterCommand::DropColumn { column, .. } | AlterCommand::AlterType { column, .. } => vec![column.clone()],
         AlterCommand::AddColumn { .. }
         | AlterCommand::SetNotNull { .. }
         | AlterCommand::SetDefault { .. }
@@ -156,6 +161,6 @@ fn takes_down(command: &AlterCommand) -> Option<String> {
         | AlterCommand::DropConstraint { .. }
         | AlterCommand::AttachPartition { .. }
         | AlterCommand::DetachPartition { .. }
-        | AlterCommand::Other { .. } => None,
+        | AlterCommand::Other { .. } => Vec::new(),
     }
 }
