@@ -149,6 +149,11 @@ impl Row {
     }
 }
 
+/// Whether every value of one integer type is one of the other.
+fn is_wider(old: &ServerText, new: &Sql) -> bool {
+    matches!((old.as_str(), new.as_str()), ("smallint", "int" | "integer" | "bigint") | ("integer", "bigint"))
+}
+
 impl Group {
     fn old_names(&self) -> Vec<Ident> {
         self.old.iter().map(|column| column.name.clone()).collect()
@@ -255,10 +260,12 @@ impl Group {
         if self.until == Until::Verified || self.takes() {
             return Vec::new();
         }
-        let ups = self.new.iter().filter(|column| {
-            column.up.columns().next().is_some()
-                && (column.up.as_column().is_none() || matches!(self.shape, Shape::Retype { .. }))
-        });
+        let may_fail = |column: &NewColumn| match (column.up.as_column(), &self.shape) {
+            (None, _) => column.up.columns().next().is_some(),
+            (Some(_), Shape::Retype { .. }) => !self.old.iter().all(|old| is_wider(&old.type_name, &column.type_name)),
+            (Some(_), Shape::Replace | Shape::Rename | Shape::Mend { .. }) => false,
+        };
+        let ups = self.new.iter().filter(|column| may_fail(column));
         ups.map(|column| sql!("{}::{}", column.up.over_table(), column.type_name)).collect()
     }
 
