@@ -68,6 +68,19 @@ impl Cursor {
         }
     }
 
+    /// The beginning of the way back over what a sweep by keys has done.
+    #[must_use]
+    pub fn turned(&self) -> Cursor {
+        let place = self.keys.clone().unwrap_or(KeyPlace { after: None, ends: Vec::new() });
+        let done = |(unit, end): (usize, Option<Vec<String>>)| match unit.cmp(&(self.unit as usize)) {
+            std::cmp::Ordering::Less => end,
+            std::cmp::Ordering::Equal => place.after.clone(),
+            std::cmp::Ordering::Greater => None,
+        };
+        let ends = place.ends.iter().cloned().enumerate().map(done).collect();
+        Cursor::start_of_keys(0, ends, self.end_block, self.width)
+    }
+
     /// The last key of the relation that is swept by keys.
     pub fn end_key(&self) -> Option<&Vec<String>> {
         self.keys.as_ref()?.ends.get(self.unit as usize)?.as_ref()
@@ -137,6 +150,9 @@ mod tests {
         assert_eq!(serde_json::from_str::<Cursor>(&text).ok().as_ref(), Some(&cursor));
         cursor = cursor.behind(&key("9"), 20);
         assert!(cursor.is_done());
+        assert_eq!(cursor.turned().keys.map(|keys| keys.ends), Some(vec![None, Some(key("9"))]));
+        let half = Cursor::start_of_keys(0, vec![Some(key("4")), Some(key("9"))], 9, 3).behind(&key("2"), 3);
+        assert_eq!(half.turned().keys.map(|keys| keys.ends), Some(vec![Some(key("2")), None]));
         assert!(Cursor::start_of_keys(0, vec![None], 0, 10).is_done());
         let before = r#"{"unit":0,"file_node":1,"end_block":8,"window":0,"width":4,"stripe":0}"#;
         assert_eq!(serde_json::from_str::<Cursor>(before).ok(), Some(Cursor::start(0, 1, 8, 4)));

@@ -127,6 +127,14 @@ impl Table {
         self.indexes.iter().filter(move |index| index.columns.iter().any(|name| name == column))
     }
 
+    /// Whether these columns, each with a given value, find one row at most.
+    pub fn is_found_by(&self, columns: &[String]) -> bool {
+        self.indexes.iter().filter(|index| index.unique && index.valid && !index.expression_or_predicate).any(|index| {
+            let keys = IndexDefinition::parse(&index.definition).and_then(|index| index.plain_keys());
+            keys.is_some_and(|keys| keys.iter().all(|key| columns.contains(key)))
+        })
+    }
+
     /// A key by whose ranges the rows can be gone through, each of them once: of the primary key, or of a unique index over NOT NULL columns.
     /// None of `avoid` is in it.
     pub fn sweep_key(&self, avoid: &[String]) -> Option<Vec<&Column>> {

@@ -67,18 +67,19 @@ fn forward(plan: &Plan, progress: &Progress) -> Decision {
 fn backward(plan: &Plan, progress: &Progress) -> Decision {
     let gone = plan.steps.iter().zip(&progress.steps).zip(&progress.chunks).find(|((step, status), chunks)| {
         let done = **status == StepStatus::Succeeded && step.undo.is_none() && is_for_good(step);
-        done || in_part(step, **status) && chunks.is_some()
+        done || in_part(step, **status) && chunks.is_some() && !takes_back_a_part(step)
     });
     if let Some(((step, _), _)) = gone {
         return Decision::Stuck(step.id);
     }
-    for (step, status) in plan.steps.iter().zip(&progress.steps).rev() {
+    for ((step, status), chunks) in plan.steps.iter().zip(&progress.steps).zip(&progress.chunks).rev() {
         let to_undo = match status {
             StepStatus::NotStarted | StepStatus::Undone => false,
             StepStatus::Succeeded | StepStatus::Undoing | StepStatus::UndoFailed => step.undo.is_some(),
             // A transaction whose end is not recorded did not happen; anything else may have.
             StepStatus::Running | StepStatus::Failed => {
                 step.undo.is_some() && matches!(step.action, Action::Concurrently(_))
+                    || in_part(step, *status) && chunks.is_some()
             }
         };
         if to_undo {
@@ -88,7 +89,12 @@ fn backward(plan: &Plan, progress: &Progress) -> Decision {
     Decision::RolledBack
 }
 
-/// Whether a statement over many rows is done to a part of them. Its undo is meant for all.
+/// Whether the undo goes by the chunks of the way there, as far as they came.
+fn takes_back_a_part(step: &Step) -> bool {
+    matches!(&step.undo, Some(Action::Backfill(_)))
+}
+
+/// Whether a statement over many rows may be done to a part of them.
 fn in_part(step: &Step, status: StepStatus) -> bool {
     match (&step.action, status) {
         (Action::Backfill(backfill), StepStatus::Running | StepStatus::Failed) => backfill.outcome == Outcome::Lasting,

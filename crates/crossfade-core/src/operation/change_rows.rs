@@ -14,11 +14,15 @@ use crate::plan::Part;
 use crate::plan::PlanContext;
 use crate::plan::RowsStep;
 use crate::plan::StepsBuilder;
+use crate::plan::rows_backfill;
 use crate::sql;
 use crate::sql::Ident;
 use crate::sql::RowsStatement;
+use crate::sql::RowsVerb;
 use crate::sql::Sql;
+use crate::sql::parse_file;
 use crate::step::Action;
+use crate::step::ChunkBounds;
 use crate::step::Claim;
 use crate::step::Ddl;
 use crate::step::Phase;
@@ -42,21 +46,56 @@ pub(super) fn key_of<'a>(relation: &'a Table, rows: &RowsStatement) -> Option<Ve
 }
 
 impl ChangeRows {
-    fn parts<'a>(&self, cx: &PlanContext<'a>, bounds: crate::step::ChunkBounds) -> Vec<(Part<'a>, Sql)> {
-        let Some(swept) = cx.catalog.table(&self.swept.name) else { return Vec::new() };
-        let name = Ident::new(self.rows.qualifier().unwrap_or_default());
-        let part = |relation: &'a Table| {
-            let key = if self.left.is_none() { key_of(relation, &self.rows) } else { None };
-            let part = Part { relation, key };
-            let mut condition = part.condition(&name, bounds, cx.catalog.block_size);
-            if let Some(left) = &self.left {
-                condition = sql!("{} AND ({})", condition, left);
-            }
-            let statement = self.rows.on_part(&relation.name, &condition)?;
-            Some((part, statement))
-        };
-        cx.catalog.leaves(swept).into_iter().filter_map(part).collect()
+    /// The undo as it is written, in one transaction.
+    fn undo_at_once(&self, cx: &PlanContext<'_>) -> Option<Action> {
+        let undo = self.statement.undo.as_ref()?;
+        let lock_first = super::as_written::undo_locks(cx, &self.statement.parsed.kind, undo);
+        Some(Action::Ddl(Ddl { lock_first, statements: vec![undo.clone().into()], as_written: true }))
     }
+
+    /// The undo in the chunks of the way there: so it can take back a part, too.
+    fn undo_in_chunks(&self, cx: &PlanContext<'_>, swept: &Table) -> Option<Action> {
+        let file = parse_file(self.statement.undo.as_ref()?.as_str()).ok()?;
+        let [undo] = file.statements.as_slice() else { return None };
+        let undo = undo.rows.as_ref()?;
+        let same_table = cx.catalog.resolve(&undo.swept).is_some_and(|table| table.name == swept.name);
+        let reads_itself =
+            undo.others.iter().any(|other| cx.catalog.resolve(other).is_none_or(|table| table.name == swept.name));
+        let same_rows =
+            undo.verb == RowsVerb::Update && self.rows.verb == RowsVerb::Update && undo.only == self.rows.only;
+        let same_keys = cx
+            .catalog
+            .leaves(swept)
+            .iter()
+            .all(|leaf| key_of(leaf, undo).is_some_and(|key| Some(key) == key_of(leaf, &self.rows)));
+        if self.left.is_some() || !same_table || reads_itself || !same_rows || !same_keys || undo.uncut.is_some() {
+            return None;
+        }
+        let blocks = ChunkBounds::Keys;
+        Some(Action::Backfill(rows_backfill(swept, parts(cx, swept, undo, None, blocks), blocks)))
+    }
+}
+
+/// The statement on each relation that holds rows of the table, for one chunk of it.
+fn parts<'a>(
+    cx: &PlanContext<'a>,
+    swept: &'a Table,
+    rows: &RowsStatement,
+    left: Option<&Sql>,
+    blocks: ChunkBounds,
+) -> Vec<(Part<'a>, Sql)> {
+    let name = Ident::new(rows.qualifier().unwrap_or_default());
+    let part = |relation: &'a Table| {
+        let key = if left.is_none() { key_of(relation, rows) } else { None };
+        let part = Part { relation, key };
+        let mut condition = part.condition(&name, blocks, cx.catalog.block_size);
+        if let Some(left) = left {
+            condition = sql!("{} AND ({})", condition, left);
+        }
+        let statement = rows.on_part(&relation.name, &condition)?;
+        Some((part, statement))
+    };
+    cx.catalog.leaves(swept).into_iter().filter_map(part).collect()
 }
 
 impl Operation for ChangeRows {
@@ -66,10 +105,7 @@ impl Operation for ChangeRows {
 
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
         let Some(swept) = cx.catalog.table(&self.swept.name) else { return };
-        let undo = self.statement.undo.as_ref().map(|undo| {
-            let lock_first = super::as_written::undo_locks(cx, &self.statement.parsed.kind, undo);
-            Action::Ddl(Ddl { lock_first, statements: vec![undo.clone().into()], as_written: true })
-        });
+        let undo = self.undo_in_chunks(cx, swept).or_else(|| self.undo_at_once(cx));
         let target = cx.catalog.resolve(&self.rows.target);
         let each_chunk = |trigger: &&crate::catalog::Trigger| trigger.enabled && !trigger.row;
         let hazards = target.into_iter().flat_map(|target| target.triggers.iter().filter(each_chunk));
@@ -79,7 +115,7 @@ impl Operation for ChangeRows {
             phase: self.phase,
             target,
             swept,
-            parts: self.parts(cx, steps.bounds()),
+            parts: parts(cx, swept, &self.rows, self.left.as_ref(), steps.bounds()),
             rest: self.left.as_ref().and_then(|left| self.rows.on_all(&self.swept.name, left)),
             undo,
             hazards: hazards

@@ -10,6 +10,7 @@ pub use builder::StepsBuilder;
 pub(crate) use builder::can_be_swept;
 pub use rows::Part;
 pub(crate) use rows::RowsStep;
+pub(crate) use rows::rows_backfill;
 pub use sync::Group;
 pub use sync::NewColumn;
 pub use sync::OldColumn;

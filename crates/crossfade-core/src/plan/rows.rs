@@ -103,24 +103,27 @@ pub struct RowsStep<'a> {
     pub hazards: Vec<String>,
 }
 
+/// The chunks of a statement of the user's.
+pub(crate) fn rows_backfill(swept: &Table, parts: Vec<(Part<'_>, Sql)>, blocks: ChunkBounds) -> Backfill {
+    let units = parts
+        .into_iter()
+        .map(|(part, statement)| BackfillUnit {
+            relation: part.relation.name.clone(),
+            statement,
+            bounds: if part.key.is_some() { ChunkBounds::Keys } else { blocks },
+            locate: locate(swept, part.relation),
+            stripes: if part.key.is_some() { 1 } else { stripes(part.relation) },
+            estimated_rows: part.relation.estimated_rows,
+            keys: part.cut(),
+        })
+        .collect();
+    Backfill { table: swept.name.clone(), units, quiet: false, outcome: Outcome::Lasting }
+}
+
 impl StepsBuilder<'_> {
     /// A statement of the user's over a big table, in chunks.
     pub(crate) fn rows(&mut self, rows: RowsStep<'_>) {
-        let blocks = self.bounds();
-        let units = rows
-            .parts
-            .into_iter()
-            .map(|(part, statement)| BackfillUnit {
-                relation: part.relation.name.clone(),
-                statement,
-                bounds: if part.key.is_some() { ChunkBounds::Keys } else { blocks },
-                locate: locate(rows.swept, part.relation),
-                stripes: if part.key.is_some() { 1 } else { stripes(part.relation) },
-                estimated_rows: part.relation.estimated_rows,
-                keys: part.cut(),
-            })
-            .collect();
-        let backfill = Backfill { table: rows.swept.name.clone(), units, quiet: false, outcome: Outcome::Lasting };
+        let backfill = rows_backfill(rows.swept, rows.parts, self.bounds());
         let mut locks: Vec<TableLock> =
             rows.target.map(|target| self.tree_locks(target, LockMode::RowExclusive)).unwrap_or_default();
         for lock in self.tree_locks(rows.swept, LockMode::AccessShare) {

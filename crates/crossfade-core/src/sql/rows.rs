@@ -55,6 +55,8 @@ pub struct RowsStatement {
     pub functions: Vec<(Option<String>, String)>,
     /// The columns that the new values of an UPDATE name, by their last name; none where they use a row as a whole.
     pub value_columns: Option<Vec<String>>,
+    /// Columns that its WHERE compares with given values by `=` or a short list: a key of such columns finds a few rows.
+    pub pinned: Vec<String>,
     /// Why its result is not the sum of the results of its parts.
     pub uncut: Option<&'static str>,
     node: NodeEnum,
@@ -191,6 +193,7 @@ impl RowsStatement {
                     only: !relation.inh,
                     set: targets().map(|target| target.name.clone()).collect(),
                     filtered: update.where_clause.is_some(),
+                    pinned: pinned(update.where_clause.as_deref()),
                     uncut: update.with_clause.as_ref().map(|_| "it has WITH"),
                     others: all.relations,
                     functions: all.functions,
@@ -208,6 +211,7 @@ impl RowsStatement {
                     only: !relation.inh,
                     set: Vec::new(),
                     filtered: delete.where_clause.is_some(),
+                    pinned: pinned(delete.where_clause.as_deref()),
                     uncut: delete.with_clause.as_ref().map(|_| "it has WITH"),
                     others: all.relations,
                     functions: all.functions,
@@ -323,6 +327,46 @@ impl RowsStatement {
     }
 }
 
+/// The most values of a list that pins a column.
+const MOST_PINS: usize = 1000;
+
+fn pinned(filter: Option<&protobuf::Node>) -> Vec<String> {
+    let Some(node) = filter.and_then(|filter| filter.node.as_ref()) else { return Vec::new() };
+    match node {
+        NodeEnum::BoolExpr(expr) if expr.boolop() == protobuf::BoolExprType::AndExpr => {
+            expr.args.iter().flat_map(|arg| pinned(Some(arg))).collect()
+        }
+        NodeEnum::AExpr(expr) => {
+            let equals = matches!(expr.kind(), protobuf::AExprKind::AexprOp | protobuf::AExprKind::AexprIn)
+                && expr.name.iter().all(|name| matches!(&name.node, Some(NodeEnum::String(text)) if text.sval == "="));
+            let column = |side: Option<&protobuf::Node>| match side.and_then(|side| side.node.as_ref()) {
+                Some(NodeEnum::ColumnRef(column)) => match column.fields.last().and_then(|field| field.node.as_ref()) {
+                    Some(NodeEnum::String(text)) => Some(text.sval.clone()),
+                    _ => None,
+                },
+                _ => None,
+            };
+            let (left, right) = (expr.lexpr.as_deref(), expr.rexpr.as_deref());
+            match (column(left), column(right)) {
+                (Some(name), None) if equals && given(right) => vec![name],
+                (None, Some(name)) if equals && given(left) => vec![name],
+                _ => Vec::new(),
+            }
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// Whether it is a value, or a short list of values.
+fn given(node: Option<&protobuf::Node>) -> bool {
+    match node.and_then(|node| node.node.as_ref()) {
+        Some(NodeEnum::AConst(_)) => true,
+        Some(NodeEnum::TypeCast(cast)) => given(cast.arg.as_deref()),
+        Some(NodeEnum::List(list)) => list.items.len() <= MOST_PINS && list.items.iter().all(|item| given(Some(item))),
+        _ => false,
+    }
+}
+
 fn both(first: protobuf::Node, second: protobuf::Node) -> protobuf::Node {
     let and = protobuf::BoolExpr {
         boolop: protobuf::BoolExprType::AndExpr as i32,
@@ -402,6 +446,7 @@ fn read_insert(insert: &protobuf::InsertStmt, node: &NodeEnum) -> Option<RowsSta
         only: source.is_some_and(|source| !source.inh),
         set: Vec::new(),
         filtered: select.where_clause.is_some(),
+        pinned: pinned(select.where_clause.as_deref()),
         others,
         functions: all.functions,
         value_columns: Some(Vec::new()),

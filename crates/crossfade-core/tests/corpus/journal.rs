@@ -51,7 +51,8 @@ fn every_prefix_goes_back_to_the_beginning_unless_the_old_form_is_gone() {
             let rows = matches!(&step.action, Action::Backfill(backfill) if backfill.outcome == Outcome::Lasting);
             let begun = count(prefix, |event| matches!(event, Event::ChunkDone { step: id, .. } if *id == step.id)) > 0;
             let lasts = rows || matches!(&step.action, Action::Ddl(ddl) if for_good(ddl));
-            lasts && step.undo.is_none() && done || rows && begun && !done
+            let by_chunks = matches!(&step.undo, Some(Action::Backfill(_)));
+            lasts && step.undo.is_none() && done || rows && begun && !done && !by_chunks
         });
         let mut events = prefix.to_vec();
         events.push(Event::Requested { request: Request::Rollback });

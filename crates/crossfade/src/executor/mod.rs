@@ -15,6 +15,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 use std::time::Instant;
 
+use crossfade_core::backfill::Cursor;
+use crossfade_core::journal::BackfillProgress;
 use crossfade_core::journal::Decision;
 use crossfade_core::journal::Direction;
 use crossfade_core::journal::Event;
@@ -41,6 +43,7 @@ use crate::observer::Observer;
 use crate::postgres::Target;
 use crate::postgres::lease::Lease;
 use crate::postgres::lease::worker_name;
+use crate::postgres::store::Follows;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredPlan;
 use crate::postgres::store::finish;
@@ -210,7 +213,12 @@ impl Executor<'_> {
             phase: step.phase,
             summary: format!("undo: {}", step.summary),
         });
-        self.append(vec![Event::UndoStarted { step: id }], Duration::ZERO).await?;
+        match &undo {
+            Action::Backfill(backfill) if backfill.units.iter().any(|unit| unit.keys.is_some()) => {
+                self.turn_back(id, backfill.units.len()).await?;
+            }
+            _ => self.append(vec![Event::UndoStarted { step: id }], Duration::ZERO).await?,
+        }
         let begun = Instant::now();
         let result = self.act(&step, &undo, begun, true).await;
         match result {
@@ -219,6 +227,41 @@ impl Executor<'_> {
             Err(error) => return Err(self.record_failure(&step, error, true).await),
         }
         self.observer.notice(Notice::StepFinished { number, took: begun.elapsed() });
+        Ok(())
+    }
+
+    /// Notes that a statement over many rows is being undone, and turns its cursor round: the undo goes over what was done, and no further.
+    async fn turn_back(&mut self, id: StepId, units: usize) -> Result<()> {
+        let progress = self.progress()?;
+        let started = Event::UndoStarted { step: id };
+        let turned_before = match progress.steps.get(usize::from(id.0)) {
+            Some(StepStatus::Undoing | StepStatus::UndoFailed) => true,
+            Some(
+                StepStatus::NotStarted
+                | StepStatus::Running
+                | StepStatus::Succeeded
+                | StepStatus::Failed
+                | StepStatus::Undone,
+            )
+            | None => false,
+        };
+        if turned_before {
+            return self.append(vec![started], Duration::ZERO).await;
+        }
+        let stored = progress.chunks.get(usize::from(id.0)).cloned().flatten().map(|chunks| chunks.cursor);
+        // Without a cursor there was no row to change.
+        let nothing = || Cursor::start_of_keys(0, vec![None; units], 0, 1);
+        let cursor = stored.as_ref().map_or_else(nothing, Cursor::turned);
+        let turned = BackfillProgress { cursor: cursor.clone(), rows: 0, took_ms: 0 };
+        self.client.batch_execute("BEGIN").await.doing("write the journal")?;
+        let written = async {
+            self.append_inside(std::slice::from_ref(&started), Duration::ZERO).await?;
+            let follows = Follows::Only(stored.as_ref());
+            self.store.save_cursor(&self.client, self.lease.epoch, self.stored.id, id, &turned, &follows).await
+        };
+        finish(&self.client, written.await, "write the journal").await?;
+        self.stored.events.push(started);
+        self.stored.events.push(Event::ChunkDone { step: id, cursor, rows: 0, took_ms: 0 });
         Ok(())
     }
 

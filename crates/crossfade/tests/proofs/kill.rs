@@ -5,10 +5,12 @@ use std::time::Duration;
 use crossfade_core::journal::State;
 
 use crate::project::Command;
+use crate::project::Project;
 use crate::project::said;
 use crate::scene::Running;
 use crate::scene::Start;
 use crate::scene::WAITS;
+use crate::scene::database;
 use crate::scene::expanded;
 use crate::scene::in_transaction;
 use crate::scene::scene;
@@ -93,8 +95,33 @@ fn a_server_that_ends_every_connection_is_outlived() {
     });
 }
 
+/// A statement that must not be done twice to a row, with the worker killed again and again: whether the last chunk was committed is told by the
+/// cursor alone, which shares its transaction.
+#[test]
+fn each_row_is_changed_once_whatever_is_killed() {
+    run(async {
+        let database = database(
+            "CREATE TABLE accounts (id serial PRIMARY KEY, balance bigint NOT NULL);
+             INSERT INTO accounts (balance) SELECT 1000 * g FROM generate_series(1, 40000) AS g",
+        )
+        .await;
+        let project = Project::new(&database, &[("001_case.sql", "UPDATE accounts SET balance = balance + 1;")]);
+        let first = Running::start(&project, Start::Migrate);
+        let mut killed = 0;
+        for chunks in [1, 3, 6, 10] {
+            let some = format!("SELECT count(*) >= {chunks} * 128 FROM accounts WHERE balance % 1000 > 0");
+            until(&database, &some).await;
+            killed += terminate(&database, "%").await;
+        }
+        let (result, _) = first.end().await;
+        assert_eq!(result.map_err(|error| said(&error)), Ok(Some(State::Applied)), "it goes on by itself");
+        assert!(killed > 0, "nobody was at work");
+        assert_eq!(database.value("SELECT count(*) FROM accounts WHERE balance <> 1000 * id + 1").await, "0");
+    });
+}
+
 /// A command, once the server has noticed that the runner before it is gone.
-async fn settle(project: &crate::project::Project, command: Command) -> crate::project::Outcome {
+async fn settle(project: &Project, command: Command) -> crate::project::Outcome {
     let mut outcome = command.on(&project.migrator).await;
     for _ in 0..50 {
         match &outcome {

@@ -23,6 +23,7 @@ mod scene;
 mod server;
 mod snapshot;
 mod sync;
+mod throughput;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;

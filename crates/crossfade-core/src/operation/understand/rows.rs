@@ -24,6 +24,9 @@ impl Reader<'_> {
     pub(super) fn read_rows(&mut self, position: usize, statement: &Statement) -> bool {
         let Some(rows) = &statement.parsed.rows else { return false };
         let Some(swept) = self.in_use(&rows.swept).cloned() else { return false };
+        if swept.is_found_by(&rows.pinned) {
+            return false;
+        }
         let nothing_below = rows.only && swept.kind == TableKind::Partitioned;
         if swept.estimated_rows <= self.cx.policy.small_rows || !crate::plan::can_be_swept(&swept) || nothing_below {
             return false;
