@@ -21,6 +21,8 @@ pub(super) struct Cleared {
     pub columns: BTreeSet<(TableName, String)>,
     /// Functions that are dropped, as the server describes them up to their arguments.
     pub functions: BTreeSet<String>,
+    /// Partitions that are detached.
+    pub detached: BTreeSet<TableName>,
     /// Relations that are altered in whatever way.
     pub altered: BTreeSet<TableName>,
 }
@@ -60,6 +62,9 @@ impl Cleared {
                         AlterCommand::DropColumn { column, .. } => {
                             self.columns.insert((table.name.clone(), column.clone()));
                         }
+                        AlterCommand::DetachPartition { partition, .. } => {
+                            self.detached.extend(cx.catalog.resolve(partition).map(|table| table.name.clone()));
+                        }
                         AlterCommand::AddColumn { .. }
                         | AlterCommand::AlterType { .. }
                         | AlterCommand::SetNotNull { .. }
@@ -67,7 +72,6 @@ impl Cleared {
                         | AlterCommand::DropNotNull { .. }
                         | AlterCommand::AddConstraint(_)
                         | AlterCommand::AttachPartition { .. }
-                        | AlterCommand::DetachPartition { .. }
                         | AlterCommand::Other { .. } => {}
                     }
                 }

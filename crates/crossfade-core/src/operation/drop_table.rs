@@ -17,6 +17,7 @@ use super::whole::retired;
 use super::whole::views_above;
 use super::whole::whole_claim;
 use crate::catalog::Catalog;
+use crate::catalog::ConstraintKind;
 use crate::catalog::Dependent;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
@@ -107,10 +108,13 @@ impl DropTable {
                 "the server takes DROP VIEW for a view, DROP MATERIALIZED VIEW and DROP FOREIGN TABLE for the others",
             ));
         }
-        if let Some(parent) = table.partition_of.as_ref().filter(|parent| !self.drops(cx.catalog, parent)) {
+        // A foreign key that it has from its parent would stay with the retired table, and hold back rows that it points to.
+        let free = self.cleared.detached.contains(name)
+            && !table.constraints.iter().any(|constraint| constraint.kind == ConstraintKind::ForeignKey);
+        if let Some(parent) = table.partition_of.as_ref().filter(|parent| !free && !self.drops(cx.catalog, parent)) {
             findings.push(
                 Finding::error("partition", self.span, format!("{name} is a partition of {parent}: its rows would be seen there until the purge"))
-                    .help(format!("take it out first: ALTER TABLE {parent} DETACH PARTITION … CONCURRENTLY by hand, then drop it in a migration; or accept the lock and the loss: `-- crossfade: direct REASON`")),
+                    .help(format!("take it out first: ALTER TABLE {parent} DETACH PARTITION, in the same file where it has no foreign key, else in a migration before; or accept the lock and the loss: `-- crossfade: direct REASON`")),
             );
         }
         let children: Vec<String> = table

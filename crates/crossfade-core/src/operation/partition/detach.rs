@@ -25,6 +25,7 @@ use crate::sql::Ident;
 use crate::sql::PartitionBound;
 use crate::sql::Span;
 use crate::sql::Sql;
+use crate::sql::StatementKind;
 use crate::sql::TableName;
 use crate::step::Action;
 use crate::step::Claim;
@@ -91,7 +92,7 @@ impl Operation for Detach {
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
         let left =
             if self.can_be_concurrent(cx) { self.lower_concurrently(cx, steps) } else { self.lower_short(cx, steps) };
-        if let Some(drop) = left {
+        if let Some(drop) = left.filter(|_| !self.is_dropped(cx)) {
             let phase = if cx.policy.retain { Phase::Purge } else { Phase::Contract };
             let says = format!("{} may hold any row", self.partition.name);
             steps.locked(phase, says, self.own_locks(cx), vec![drop], None);
@@ -124,6 +125,17 @@ impl Detach {
     fn attach_again(&self) -> Sql {
         let bound = self.partition.partition_bound.clone().unwrap_or_default();
         sql!("ALTER TABLE {} ATTACH PARTITION {} {}", self.parent.name, self.partition.name, bound)
+    }
+
+    /// Whether the file drops it behind this: the CHECK goes with it.
+    fn is_dropped(&self, cx: &PlanContext<'_>) -> bool {
+        let name = &self.partition.name;
+        cx.migration.statements.iter().any(|statement| match &statement.parsed.kind {
+            StatementKind::Drop { objects, .. } => {
+                objects.iter().any(|object| cx.catalog.resolve(&object.name).is_some_and(|table| table.name == *name))
+            }
+            _ => false,
+        })
     }
 
     fn own_locks(&self, cx: &PlanContext<'_>) -> Vec<TableLock> {

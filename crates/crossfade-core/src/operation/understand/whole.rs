@@ -195,7 +195,8 @@ impl Reader<'_> {
         let mut findings = Vec::new();
         for (at, gone) in &self.gone {
             for (position, statement) in self.cx.migration.statements.iter().enumerate() {
-                let harmless = position < *at && self.leaves_the_form(statement) && self.is_move(*at);
+                let harmless = position < *at
+                    && (self.leaves_the_form(statement) && self.is_move(*at) || self.detaches(statement, gone));
                 if position != *at && !harmless && statement.direct.is_none() && self.names_relation(statement, gone) {
                     findings.push(
                         Finding::error("interference", statement.parsed.span, format!("this names {gone}, which this file drops or renames in phases"))
@@ -205,6 +206,19 @@ impl Reader<'_> {
             }
         }
         self.findings.extend(findings);
+    }
+
+    /// A partition that is detached may be dropped behind that.
+    fn detaches(&self, statement: &Statement, gone: &TableName) -> bool {
+        match &statement.parsed.kind {
+            StatementKind::AlterTable { commands, .. } => commands.iter().all(|command| match command {
+                AlterCommand::DetachPartition { partition, .. } => {
+                    self.catalog().resolve(partition).is_some_and(|table| table.name == *gone)
+                }
+                _ => false,
+            }),
+            _ => false,
+        }
     }
 
     fn is_move(&self, position: usize) -> bool {
