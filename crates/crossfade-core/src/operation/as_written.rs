@@ -2,6 +2,7 @@
 
 use super::Operation;
 use super::Role;
+use super::foreign_key::ForeignKey;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
@@ -136,7 +137,12 @@ fn apply(table: &mut Table, change: &Change<'_>) {
 
 /// Adds a statement's step.
 pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mut StepsBuilder<'_>) {
-    let locks = table_locks(cx, touches(&statement.parsed.kind).1);
+    let mut locks = table_locks(cx, touches(&statement.parsed.kind).1);
+    for table in dropped_foreign_keys(cx.catalog, &statement.parsed.kind) {
+        locks.retain(|lock| lock.table != table);
+        locks.push(TableLock::new(table, LockMode::AccessExclusive));
+    }
+    locks.sort();
     let stays = matches!(made_by(&statement.parsed), Some(Made::EnumValue(_)));
     let undo = statement.undo.clone().or_else(|| undo(cx.catalog, &statement.parsed.kind));
     // PostgreSQL can't take a value away from an enum, and one that nobody uses harms nobody.
@@ -189,6 +195,44 @@ fn table_locks(cx: &PlanContext<'_>, touched: Vec<(ObjectRef, LockMode)>) -> Vec
     }
     locks.sort();
     locks
+}
+
+/// Both sides of the foreign keys that a statement drops (measured: reference lint-rules A13).
+fn dropped_foreign_keys(catalog: &Catalog, kind: &StatementKind) -> Vec<TableName> {
+    let drops = |key: &ForeignKey<'_>| match kind {
+        StatementKind::Drop { kind: ObjectKind::Table, objects, .. } => objects.iter().any(|object| {
+            let dropped = catalog.resolve(&object.name).map(|table| &table.name);
+            dropped.is_some_and(|dropped| *dropped == key.owner.name || dropped == key.references)
+        }),
+        StatementKind::AlterTable { table, commands, .. } => {
+            let drops = |command: &AlterCommand| match command {
+                AlterCommand::DropConstraint { name, .. } => *name == key.constraint.name,
+                AlterCommand::DropColumn { column, .. } => key.constraint.columns.contains(column),
+                AlterCommand::AddColumn { .. }
+                | AlterCommand::AlterType { .. }
+                | AlterCommand::SetNotNull { .. }
+                | AlterCommand::SetDefault { .. }
+                | AlterCommand::DropNotNull { .. }
+                | AlterCommand::AddConstraint(_)
+                | AlterCommand::AttachPartition { .. }
+                | AlterCommand::DetachPartition { .. }
+                | AlterCommand::Other { .. } => false,
+            };
+            catalog.resolve(table).is_some_and(|table| table.name == key.owner.name) && commands.iter().any(drops)
+        }
+        StatementKind::Drop { .. }
+        | StatementKind::RenameColumn { .. }
+        | StatementKind::Move { .. }
+        | StatementKind::CreateIndex(_)
+        | StatementKind::DropIndex { .. }
+        | StatementKind::Update(_)
+        | StatementKind::CreateTable { .. }
+        | StatementKind::Transaction(_)
+        | StatementKind::NotInTransaction { .. }
+        | StatementKind::CopyFromStdin
+        | StatementKind::Other { .. } => false,
+    };
+    ForeignKey::all(catalog).filter(drops).flat_map(|key| key.tables(catalog)).collect()
 }
 
 /// What the way back of a statement locks. Dropping a table drops the triggers of its foreign keys from the tables that they point to, which

@@ -199,7 +199,7 @@ impl Operation for DropTable {
         let (mut there, mut back) = (Vec::new(), Vec::new());
         for key in dropped {
             there.push(key.drop());
-            back.extend(key.restore(cx, steps));
+            back.extend(key.restore(cx, Phase::Contract, steps));
         }
         for view in self.views(catalog) {
             let old = retired(cx, &view.name);

@@ -71,7 +71,7 @@ impl<'c> ForeignKey<'c> {
     ///
     /// Before PostgreSQL 18 a partitioned table can't have one NOT VALID. There each leaf gets it first, and the one on top then
     /// takes over those that are proven, without reading a row.
-    pub fn restore(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) -> Vec<Sql> {
+    pub fn restore(&self, cx: &PlanContext<'_>, phase: Phase, steps: &mut StepsBuilder<'_>) -> Vec<Sql> {
         let owner = &self.owner.name;
         let comment =
             self.constraint.comment.as_ref().map(|comment| {
@@ -83,7 +83,7 @@ impl<'c> ForeignKey<'c> {
         }
         let leafwise = self.owner.kind == TableKind::Partitioned && cx.catalog.major() < 18;
         if !leafwise {
-            self.prove(self.owner, cx, steps);
+            self.prove(self.owner, cx, phase, steps);
             return std::iter::once(self.add(owner, true)).chain(comment).collect();
         }
         let lock_first: Vec<TableLock> = self
@@ -94,9 +94,9 @@ impl<'c> ForeignKey<'c> {
         let statements = std::iter::once(self.add(owner, false)).chain(comment).map(Statement::from).collect();
         let action = Action::Ddl(Ddl { lock_first: lock_first.clone(), statements, as_written: false });
         let says = format!("on the way back: {owner} takes over {} of its partitions", self.constraint.name);
-        steps.on_the_way_back(Phase::Contract, says, action, lock_first);
+        steps.on_the_way_back(phase, says, action, lock_first);
         let leaves = cx.catalog.leaves(self.owner);
-        leaves.iter().for_each(|leaf| self.prove(leaf, cx, steps));
+        leaves.iter().for_each(|leaf| self.prove(leaf, cx, phase, steps));
         leaves.into_iter().map(|leaf| self.add(&leaf.name, true)).collect()
     }
 
@@ -105,7 +105,7 @@ impl<'c> ForeignKey<'c> {
         sql!("ALTER TABLE {} ADD CONSTRAINT {} {}{}", table, self.name(), self.constraint.definition, tail)
     }
 
-    fn prove(&self, table: &Table, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
+    fn prove(&self, table: &Table, cx: &PlanContext<'_>, phase: Phase, steps: &mut StepsBuilder<'_>) {
         let name = &table.name;
         let validate = Action::Validate(Validate {
             sql: sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", name, self.name()),
@@ -116,6 +116,6 @@ impl<'c> ForeignKey<'c> {
         let tree = cx.catalog.tree(table).into_iter();
         let locks = tree.map(|table| TableLock::new(table.name.clone(), LockMode::ShareUpdateExclusive)).collect();
         let says = format!("on the way back: prove {} for the rows of {name}", self.constraint.name);
-        steps.on_the_way_back(Phase::Contract, says, validate, locks);
+        steps.on_the_way_back(phase, says, validate, locks);
     }
 }

@@ -11,6 +11,7 @@ mod as_written;
 mod change_rows;
 mod cleared;
 mod create_index;
+mod drop_constraint;
 mod drop_index;
 mod drop_object;
 mod drop_table;

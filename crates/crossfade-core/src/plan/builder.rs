@@ -364,9 +364,11 @@ impl<'a> StepsBuilder<'a> {
         self.push(phase, rank, summary, make(statements), undo, Vec::new(), Vec::new());
     }
 
-    /// A step that does nothing forward; going back, it does this at this place of the order.
+    /// A step that does nothing forward; going back, it does this at this place of the order: in expand among the other statements, later
+    /// at the end of the phase.
     pub fn on_the_way_back(&mut self, phase: Phase, summary: String, undo: Action, locks: Vec<TableLock>) {
-        self.push(phase, Rank::Late, summary, Action::Ddl(Ddl::default()), Some(undo), locks, Vec::new());
+        let rank = if phase == Phase::Expand { Rank::Body } else { Rank::Late };
+        self.push(phase, rank, summary, Action::Ddl(Ddl::default()), Some(undo), locks, Vec::new());
     }
 
     /// What must be done on the way back before a table's contract is undone. What is added last is done first.

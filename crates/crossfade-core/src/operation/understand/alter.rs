@@ -3,6 +3,7 @@
 use super::super::alter_type::NewType;
 use super::super::alter_type::Retype;
 use super::super::alter_type::is_catalog_only;
+use super::super::drop_constraint::is_key;
 use super::super::mend_not_null::MendNotNull;
 use super::super::no_column;
 use super::super::no_table;
@@ -44,6 +45,9 @@ impl Reader<'_> {
                 [AlterCommand::SetDefault { column, default }] if self.is_pending(&table.name, column) => {
                     self.set_later_default(&table, column, default.clone());
                 }
+                [AlterCommand::DropConstraint { name, if_exists, .. }] => {
+                    self.read_loosening(position, statement, &table, name, *if_exists);
+                }
                 _ => self.write_as_is(position, statement),
             }
             return;
@@ -75,9 +79,10 @@ impl Reader<'_> {
                     && (!self.is_constrained(column) || self.is_small(table))
                     && table.column(&column.name).is_none()
             }
-            AlterCommand::SetDefault { .. }
-            | AlterCommand::DropNotNull { .. }
-            | AlterCommand::DropConstraint { .. } => true,
+            AlterCommand::SetDefault { .. } | AlterCommand::DropNotNull { .. } => true,
+            AlterCommand::DropConstraint { name, .. } => {
+                !table.constraints.iter().any(|constraint| constraint.name == *name && is_key(constraint))
+            }
             AlterCommand::SetNotNull { column } => {
                 !self.is_pending(&table.name, column)
                     && table.column(column).is_some_and(|found| found.not_null || proven_not_null(table, &found.name))
@@ -218,9 +223,11 @@ impl Reader<'_> {
                 self.operations.push((position, Box::new(operation)));
             }
             // It is instant: only a directive that it does not take brings it here, and that is said already.
+            AlterCommand::DropConstraint { name, cascade, .. } => {
+                self.read_drop_key(position, span, table, name, *cascade);
+            }
             AlterCommand::SetDefault { .. }
             | AlterCommand::DropNotNull { .. }
-            | AlterCommand::DropConstraint { .. }
             | AlterCommand::Other { breaks: None, .. } => {}
             AlterCommand::Other { what, breaks: Some(why), .. } => self.findings.push(
                 Finding::error("breaks-running-code", span, format!("{what} is not done in phases: {why}"))

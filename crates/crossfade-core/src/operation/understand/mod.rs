@@ -3,6 +3,7 @@
 mod add;
 mod alter;
 mod collisions;
+mod loosen;
 mod normal;
 mod rows;
 mod settle;
@@ -13,6 +14,7 @@ mod zone;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use self::loosen::Loosened;
 use super::Operation;
 use super::Role;
 use super::add_key::AddKey;
@@ -86,6 +88,8 @@ struct Reader<'a> {
     gone: Vec<(usize, TableName)>,
     /// Where the file sets its time zone.
     time_zones: Vec<(usize, TimeZoneChange)>,
+    /// Constraints that go.
+    loosened: Vec<(usize, Loosened)>,
 }
 
 /// The tables that a file makes and that are not there yet.
@@ -109,6 +113,7 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
     }
     reader.settle();
     reader.settle_keys();
+    reader.settle_loosened();
     reader.place_rows();
     reader.look_for_collisions();
     reader.look_for_interference();
@@ -144,6 +149,7 @@ impl<'a> Reader<'a> {
             touched: Vec::new(),
             gone: Vec::new(),
             time_zones: zone::changes(cx.migration),
+            loosened: Vec::new(),
         }
     }
 }

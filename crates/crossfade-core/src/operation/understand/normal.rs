@@ -63,9 +63,12 @@ impl Reader<'_> {
         let at_once = commands.iter().all(|command| self.is_instant(&table, command, statement))
             && statement.up.is_empty()
             && statement.down.is_empty();
-        let adds = commands.iter().any(|command| matches!(command, AlterCommand::AddColumn { .. }));
+        let adds = commands
+            .iter()
+            .any(|command| matches!(command, AlterCommand::AddColumn { .. } | AlterCommand::DropConstraint { .. }));
         let parts = match commands.as_slice() {
-            // A column that is added at once may get its value from a later statement, and must stand alone for that.
+            // A column that is added at once may get its value from a later statement, and must stand alone for that; a constraint that goes
+            // at once has a way back of its own.
             _ if at_once && (alone || !adds || commands.len() == 1) => return whole(),
             [AlterCommand::AddColumn { column, .. }] if column.constraints.is_empty() => return whole(),
             [AlterCommand::AddColumn { .. }] => split_alter(&statement.parsed),

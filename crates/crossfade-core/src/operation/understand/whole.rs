@@ -24,6 +24,18 @@ impl Reader<'_> {
     pub(super) fn read_drop(&mut self, position: usize, statement: &Statement) {
         let StatementKind::Drop { kind, objects, if_exists, cascade } = &statement.parsed.kind else { return };
         self.no_values(statement);
+        let known = |object: &NamedObject| {
+            self.catalog().resolve(&object.name).is_some()
+                || self.catalog().object(kind.object_kind(), &object.name).is_some()
+                || self.is_created(&object.name)
+                || self.may_be_made(&object.name)
+                || self.cx.migration.statements.iter().take(position).any(|statement| {
+                    statement.parsed.makes.as_ref().is_some_and(|made| made.name.name == object.name.name)
+                })
+        };
+        if *if_exists && !objects.iter().any(known) {
+            return self.nothing_to_do(position, statement);
+        }
         match kind {
             ObjectKind::Table => self.read_drop_table(position, statement, objects, *if_exists, *cascade),
             ObjectKind::View
@@ -35,6 +47,13 @@ impl Reader<'_> {
             | ObjectKind::Procedure
             | ObjectKind::Routine
             | ObjectKind::Aggregate => self.read_drop_object(position, statement, *kind, objects, *cascade),
+        }
+    }
+
+    /// What a statement drops is not there: it needs no way back. It runs all the same where it is the whole file.
+    pub(super) fn nothing_to_do(&mut self, position: usize, statement: &Statement) {
+        if self.cx.migration.statements.len() == 1 {
+            self.write_as_is(position, statement);
         }
     }
 
