@@ -16,6 +16,7 @@ mod split;
 mod statement;
 mod text;
 mod time_zone;
+mod undo;
 mod whole;
 
 pub use column::ColumnDefinition;

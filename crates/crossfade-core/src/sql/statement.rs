@@ -320,6 +320,16 @@ fn dropped_object(node: &protobuf::Node) -> Option<ObjectRef> {
 
 /// Tells what a parsed statement is.
 pub(super) fn classify(node: &NodeEnum) -> StatementKind {
+    let mut kind = kind_of(node);
+    if let StatementKind::Other { undo, .. } = &mut kind
+        && undo.is_none()
+    {
+        *undo = super::undo::undo(node);
+    }
+    kind
+}
+
+fn kind_of(node: &NodeEnum) -> StatementKind {
     match node {
         NodeEnum::AlterTableStmt(alter) if alter.objtype() == ObjectType::ObjectTable => alter_table(alter),
         NodeEnum::RenameStmt(rename) => whole::rename_statement(rename).unwrap_or_else(|| rename_statement(rename)),
@@ -395,6 +405,9 @@ fn rename_statement(rename: &protobuf::RenameStmt) -> StatementKind {
         },
         ObjectType::ObjectTabconstraint => other("RENAME CONSTRAINT", vec![(table, LockMode::AccessExclusive)], None),
         ObjectType::ObjectIndex => other("RENAME INDEX", vec![], None),
+        ObjectType::ObjectTrigger | ObjectType::ObjectPolicy | ObjectType::ObjectRule => {
+            other("RENAME TRIGGER", vec![(table, LockMode::AccessExclusive)], None)
+        }
         _ => other("RENAME", vec![], Some("running code may use the old name")),
     }
 }
