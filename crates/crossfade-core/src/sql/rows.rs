@@ -1,9 +1,13 @@
 //! UPDATE, DELETE and INSERT … SELECT, as far as they can be done a part of the rows at a time: what they read, and the same statement for
 //! one part. On the parse tree, never on the text.
 
+mod found;
+mod pins;
+
+use found::Found;
 use pg_query::NodeEnum;
 use pg_query::protobuf;
-use serde_json::Value;
+use pins::pinned;
 
 use super::Expr;
 use super::ObjectRef;
@@ -60,109 +64,6 @@ pub struct RowsStatement {
     /// Why its result is not the sum of the results of its parts.
     pub uncut: Option<&'static str>,
     node: NodeEnum,
-}
-
-/// Functions whose result hangs on all rows at once. Source: `pg_proc` with `prokind = 'a'`, by name.
-const AGGREGATES: &[&str] = &[
-    "any_value",
-    "array_agg",
-    "avg",
-    "bit_and",
-    "bit_or",
-    "bit_xor",
-    "bool_and",
-    "bool_or",
-    "corr",
-    "count",
-    "covar_pop",
-    "covar_samp",
-    "every",
-    "json_agg",
-    "json_agg_strict",
-    "json_object_agg",
-    "json_object_agg_strict",
-    "json_object_agg_unique",
-    "jsonb_agg",
-    "jsonb_agg_strict",
-    "jsonb_object_agg",
-    "jsonb_object_agg_strict",
-    "max",
-    "min",
-    "mode",
-    "percentile_cont",
-    "percentile_disc",
-    "range_agg",
-    "range_intersect_agg",
-    "regr_avgx",
-    "regr_avgy",
-    "regr_count",
-    "regr_intercept",
-    "regr_r2",
-    "regr_slope",
-    "regr_sxx",
-    "regr_sxy",
-    "regr_syy",
-    "stddev",
-    "stddev_pop",
-    "stddev_samp",
-    "string_agg",
-    "sum",
-    "var_pop",
-    "var_samp",
-    "variance",
-    "xmlagg",
-];
-
-#[derive(Default)]
-struct Found {
-    relations: Vec<ObjectRef>,
-    functions: Vec<(Option<String>, String)>,
-    columns: Vec<String>,
-    whole_row: bool,
-    windows: bool,
-}
-
-impl Found {
-    fn walk(&mut self, value: &Value) {
-        match value {
-            Value::Array(items) => items.iter().for_each(|item| self.walk(item)),
-            Value::Object(fields) => fields.iter().for_each(|(key, field)| self.node(key, field)),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-        }
-    }
-
-    fn node(&mut self, key: &str, field: &Value) {
-        match key {
-            "RangeVar" => {
-                self.relations.extend(super::expr::relation_of(field));
-            }
-            "ColumnRef" => {
-                let last = field["fields"].as_array().and_then(|fields| fields.last()).and_then(super::expr::string_of);
-                match last {
-                    Some(name) => self.columns.push(name),
-                    None => self.whole_row = true,
-                }
-            }
-            "FuncCall" => {
-                let names = field["funcname"].as_array().into_iter().flatten();
-                let names: Vec<String> = names.filter_map(super::expr::string_of).collect();
-                if let Some((name, schema)) = names.split_last() {
-                    self.functions.push((schema.last().cloned(), name.clone()));
-                }
-                self.windows |= !field["over"].is_null();
-                self.walk(field);
-            }
-            _ => self.walk(field),
-        }
-    }
-
-    fn of(nodes: &impl serde::Serialize) -> Found {
-        let mut found = Found::default();
-        if let Ok(value) = serde_json::to_value(nodes) {
-            found.walk(&value);
-        }
-        found
-    }
 }
 
 fn object(relation: &protobuf::RangeVar) -> ObjectRef {
@@ -327,46 +228,6 @@ impl RowsStatement {
     }
 }
 
-/// The most values of a list that pins a column.
-const MOST_PINS: usize = 1000;
-
-fn pinned(filter: Option<&protobuf::Node>) -> Vec<String> {
-    let Some(node) = filter.and_then(|filter| filter.node.as_ref()) else { return Vec::new() };
-    match node {
-        NodeEnum::BoolExpr(expr) if expr.boolop() == protobuf::BoolExprType::AndExpr => {
-            expr.args.iter().flat_map(|arg| pinned(Some(arg))).collect()
-        }
-        NodeEnum::AExpr(expr) => {
-            let equals = matches!(expr.kind(), protobuf::AExprKind::AexprOp | protobuf::AExprKind::AexprIn)
-                && expr.name.iter().all(|name| matches!(&name.node, Some(NodeEnum::String(text)) if text.sval == "="));
-            let column = |side: Option<&protobuf::Node>| match side.and_then(|side| side.node.as_ref()) {
-                Some(NodeEnum::ColumnRef(column)) => match column.fields.last().and_then(|field| field.node.as_ref()) {
-                    Some(NodeEnum::String(text)) => Some(text.sval.clone()),
-                    _ => None,
-                },
-                _ => None,
-            };
-            let (left, right) = (expr.lexpr.as_deref(), expr.rexpr.as_deref());
-            match (column(left), column(right)) {
-                (Some(name), None) if equals && given(right) => vec![name],
-                (None, Some(name)) if equals && given(left) => vec![name],
-                _ => Vec::new(),
-            }
-        }
-        _ => Vec::new(),
-    }
-}
-
-/// Whether it is a value, or a short list of values.
-fn given(node: Option<&protobuf::Node>) -> bool {
-    match node.and_then(|node| node.node.as_ref()) {
-        Some(NodeEnum::AConst(_)) => true,
-        Some(NodeEnum::TypeCast(cast)) => given(cast.arg.as_deref()),
-        Some(NodeEnum::List(list)) => list.items.len() <= MOST_PINS && list.items.iter().all(|item| given(Some(item))),
-        _ => false,
-    }
-}
-
 fn both(first: protobuf::Node, second: protobuf::Node) -> protobuf::Node {
     let and = protobuf::BoolExpr {
         boolop: protobuf::BoolExprType::AndExpr as i32,
@@ -408,7 +269,7 @@ fn read_insert(insert: &protobuf::InsertStmt, node: &NodeEnum) -> Option<RowsSta
     }
     let all = Found::of(select);
     let source = source_of(select);
-    let aggregates = all.functions.iter().any(|(_, name)| AGGREGATES.contains(&name.as_str()));
+    let aggregates = all.aggregates();
     let plain = select.op() == protobuf::SetOperation::SetopNone;
     let uncut = if insert.with_clause.is_some() || select.with_clause.is_some() {
         Some("it has WITH")
