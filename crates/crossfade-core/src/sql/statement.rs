@@ -113,6 +113,8 @@ pub enum StatementKind {
         references: Vec<ObjectRef>,
         /// `PARTITION OF` and `INHERITS`.
         parents: Vec<ObjectRef>,
+        /// The bound of a `PARTITION OF`, where it is understood.
+        bound: Option<PartitionBound>,
         /// `TEMPORARY`.
         temporary: bool,
         /// `IF NOT EXISTS`.
@@ -622,6 +624,7 @@ fn create_table(create: &protobuf::CreateStmt) -> StatementKind {
         columns,
         references,
         parents,
+        bound: create.partbound.as_ref().and_then(PartitionBound::from_spec),
         temporary: create.relation.as_ref().is_some_and(|relation| relation.relpersistence == "t"),
         if_not_exists: create.if_not_exists,
     }

@@ -82,3 +82,28 @@ fn an_attached_partition_and_the_default_one_are_not_read() {
         }
     });
 }
+
+#[test]
+fn a_partition_is_made_without_reading_the_default_one() {
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            let before = "CREATE TABLE making (id integer, v text) PARTITION BY RANGE (id);
+                CREATE TABLE making_default PARTITION OF making DEFAULT;
+                INSERT INTO making SELECT 1000 + g, 'v' FROM generate_series(1, 10100) AS g;
+                ANALYZE making_default";
+            database.run(before).await.expect("the tables are made");
+            let talk = format!("ALTER DATABASE {} SET log_min_messages = debug1", database.name);
+            database.run(&talk).await.expect("the server says more");
+            let migration = "CREATE TABLE making_new PARTITION OF making FOR VALUES FROM (0) TO (1000);";
+            let project = Project::new(&database, &[("001_make.sql", migration)]);
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+            let log = std::fs::read_to_string(server.scratch.socket_dir().join("log")).expect("the server has a log");
+            let said = "updated partition constraint for default partition \"making_default\" is implied by existing constraints";
+            assert!(log.contains(said), "PostgreSQL {}", server.major());
+            let left =
+                "SELECT count(*) FROM pg_constraint WHERE conrelid = 'making_default'::regclass AND contype = 'c'";
+            assert_eq!(database.value(left).await, "0");
+        }
+    });
+}

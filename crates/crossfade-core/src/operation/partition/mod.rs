@@ -3,9 +3,11 @@
 mod attach;
 mod condition;
 mod detach;
+mod making;
 
 pub(super) use attach::Attach;
 pub(super) use detach::Detach;
+pub(super) use making::Making;
 
 use crate::catalog::Catalog;
 use crate::catalog::ConstraintKind;

@@ -24,6 +24,7 @@ use super::change_rows::ChangeRows;
 use super::create_index::BuildIndex;
 use super::drop_index::DropIndex;
 use super::no_table;
+use super::partition::Making;
 use super::rename_column::RenameColumn;
 use super::replace::Dropped;
 use crate::catalog::Catalog;
@@ -264,13 +265,23 @@ impl Reader<'_> {
             StatementKind::Drop { .. } => self.read_drop(position, statement),
             StatementKind::Move { .. } => self.read_move(position, statement),
             StatementKind::Update(update) => self.read_update(position, statement, update),
-            StatementKind::CreateTable { name, if_not_exists, .. } => {
+            StatementKind::CreateTable { name, if_not_exists, parents, bound, .. } => {
                 self.no_values(statement);
                 let place = self.catalog().place(name);
-                if !*if_not_exists || self.catalog().table(&place).is_none() {
-                    self.created.insert(place);
+                let parent = parents.first().and_then(|parent| self.in_use(parent)).cloned();
+                let there = self.catalog().table(&place).is_some();
+                if !*if_not_exists || !there {
+                    self.created.insert(place.clone());
+                }
+                let making = parent.zip(bound.clone()).filter(|_| !there);
+                let making = making.and_then(|(parent, bound)| Making::new(self.cx, &parent, place, &bound));
+                if let Some(making) = &making {
+                    self.operations.push((position, Box::new(making.clone())));
                 }
                 self.write_as_is(position, statement);
+                if let Some(making) = making {
+                    self.operations.push((position, Box::new(making.done())));
+                }
             }
             StatementKind::Other { what, touches, breaks, .. } => {
                 self.no_values(statement);
