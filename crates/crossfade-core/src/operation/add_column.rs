@@ -192,7 +192,11 @@ impl AddColumn {
             Literal(self.column.name.clone()),
             sequence
         ));
-        vec![sql!("ALTER TABLE {} ALTER COLUMN {} DROP IDENTITY IF EXISTS", table, name)]
+        // The sync is off by now: rows that are written until the column goes have no number.
+        vec![
+            sql!("ALTER TABLE {} ALTER COLUMN {} DROP IDENTITY IF EXISTS", table, name),
+            sql!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", table, name),
+        ]
     }
 
     /// An identity column has a sequence of its own; ours has done its work.

@@ -779,7 +779,8 @@ impl<'a> StepsBuilder<'a> {
 
     fn lower_verify(&mut self, table: &Table, filling: &[&Group], phase: Phase, help: String) {
         let bounds = self.bounds();
-        let differs = Sql::join(filling.iter().map(|group| sql!("NOT {}", group.filled())), " OR ");
+        let agree = |group: &&Group| if phase == Phase::Contract { group.agrees() } else { group.filled() };
+        let differs = Sql::join(filling.iter().map(|group| sql!("NOT {}", agree(group))), " OR ");
         let key = row_key(table);
         let units = self
             .cx
@@ -874,7 +875,8 @@ impl<'a> StepsBuilder<'a> {
         }
         statements.extend(sync.contract.iter().cloned());
         undo.extend(sync.contract_undo.iter().cloned());
-        undo.extend(drop_added(table, &sync.groups));
+        // What is filled for good has its own undo in front of expand's: that of a sequence, for example, still needs the column.
+        undo.extend(drop_added(table, lasting.iter().copied()));
         if !reverse.is_empty() {
             statements.push(function(reverse, Mode::Reverse));
             statements.extend(triggers(reverse, Mode::Reverse));
@@ -1050,8 +1052,8 @@ fn filled_columns(group: &Group) -> Vec<String> {
     }
 }
 
-fn drop_added(table: &Table, groups: &[Group]) -> Vec<Sql> {
-    let names: Vec<Ident> = groups.iter().flat_map(Group::new_names).collect();
+fn drop_added<'g>(table: &Table, groups: impl IntoIterator<Item = &'g Group>) -> Vec<Sql> {
+    let names: Vec<Ident> = groups.into_iter().flat_map(Group::new_names).collect();
     if names.is_empty() {
         return Vec::new();
     }

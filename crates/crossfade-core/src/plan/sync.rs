@@ -239,19 +239,32 @@ impl Group {
                 .map(|column| sql!("({} IS NOT NULL OR {} IS NULL)", row.column(&column.name), row.expr(&column.up)));
             return sql!("({})", Sql::join(each, " AND "));
         }
-        let new = || self.new.iter().map(|column| row.column(&column.name));
-        let up = self.new.iter().map(|column| sql!("{}::{}", row.expr(&column.up), column.type_name));
-        let by_up = image_equals(new(), up);
+        let by_up = self.by_up(row);
         if !self.has_down() || matches!(self.shape, Shape::Retype { .. } | Shape::Rename) {
             return sql!("({})", by_up);
         }
+        let new = self.new.iter().map(|column| row.column(&column.name));
         let nulls = self.new.iter().map(|column| sql!("NULL::{}", column.type_name));
-        let written = image_differs(new(), nulls);
-        let by_down = image_equals(
+        let written = image_differs(new, nulls);
+        sql!("({} OR ({} AND {}))", by_up, written, self.by_down(row))
+    }
+
+    fn by_up(&self, row: Row) -> Sql {
+        let up = self.new.iter().map(|column| sql!("{}::{}", row.expr(&column.up), column.type_name));
+        image_equals(self.new.iter().map(|column| row.column(&column.name)), up)
+    }
+
+    fn by_down(&self, row: Row) -> Sql {
+        image_equals(
             self.old.iter().map(|column| row.column(&column.name)),
             self.old.iter().map(|column| sql!("{}::{}", self.down_value(column, row), column.type_name)),
-        );
-        sql!("({} OR ({} AND {}))", by_up, written, by_down)
+        )
+    }
+
+    /// As [`Group::filled`], for rows that are known to be filled: a NULL on the new side is what new code wrote.
+    pub(super) fn agrees(&self) -> Sql {
+        let both = self.has_down() && !self.new.is_empty() && !self.counts && self.shape == Shape::Replace;
+        if both { sql!("({} OR {})", self.by_up(Row::Table), self.by_down(Row::Table)) } else { self.filled() }
     }
 
     /// New values that are more than another column as it is, over the table's columns: computing them may fail. A value that is volatile
@@ -293,13 +306,14 @@ impl Group {
             .iter()
             .map(|column| {
                 if guarded {
-                    // The ELSE arm is written as a bare expression so that the assignment cast stays the column's own.
+                    // A CASE wants one type of both arms. Without modifiers, so that a value that is too long is an error and not cut.
                     sql!(
-                        "{} = CASE WHEN {} THEN {} ELSE {} END",
+                        "{} = CASE WHEN {} THEN {} ELSE {}::{} END",
                         column.name,
                         self.filled(),
                         column.name,
-                        column.up.over_table()
+                        column.up.over_table(),
+                        sql::without_modifiers(&column.type_name)
                     )
                 } else {
                     sql!("{} = {}", column.name, column.up.over_table())

@@ -44,6 +44,7 @@ pub use rewrite::IndexDefinition;
 pub use rewrite::alter_table_on;
 pub use rewrite::rename_columns_in_constraint;
 pub use rewrite::rename_columns_in_foreign_key;
+pub(crate) use rewrite::without_modifiers;
 pub use rows::RowsStatement;
 pub use rows::RowsVerb;
 pub use same_index::Sameness;

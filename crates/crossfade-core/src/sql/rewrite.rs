@@ -12,6 +12,7 @@ use super::ServerText;
 use super::Sql;
 use super::SqlPart as _;
 use super::TableName;
+use super::statement::strings;
 
 fn wrap(node: NodeEnum) -> protobuf::ParseResult {
     protobuf::ParseResult {
@@ -52,6 +53,22 @@ pub(super) fn deparse_type(type_name: &protobuf::TypeName) -> Option<Sql> {
     let text = deparse_expression(&protobuf::Node { node: Some(NodeEnum::TypeCast(Box::new(cast))) })?;
     let text = text.strip_prefix("NULL::").map(str::to_owned)?;
     Some(Sql::from_source(&text))
+}
+
+/// A type without its modifiers (`varchar` for `varchar(20)`): a cast to it keeps the whole value, so that the column's own type has the last word.
+/// Of `char` and `bit`, which mean a length of one without a modifier, it is the type as it stands.
+pub(crate) fn without_modifiers(type_name: &Sql) -> Sql {
+    let unlimited = || {
+        let node = parse_expression_node(&format!("NULL::{}", type_name.as_str()))?.node?;
+        let NodeEnum::TypeCast(cast) = node else { return None };
+        let mut found = cast.type_name?;
+        if matches!(strings(&found.names).last()?.as_str(), "bpchar" | "bit") {
+            return None;
+        }
+        found.typmods.clear();
+        deparse_type(&found)
+    };
+    unlimited().unwrap_or_else(|| type_name.clone())
 }
 
 pub(super) fn parse_expression_node(text: &str) -> Option<protobuf::Node> {
