@@ -3,8 +3,10 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LAWS := ../shared/acceptance/laws.py
 LAWS_ARGS := --all
+CASES := 0
+SEED := $(shell date +%s)
 
-.PHONY: help demo test build lint laws clean
+.PHONY: help demo test soak build lint laws clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -18,6 +20,12 @@ test: ## every test, on every PostgreSQL that can be had here
 	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
 	set -x && cargo test --workspace
+
+soak: ## random migrations on random databases until stopped (CASES=500 for so many, SEED=7 for the same ones again)
+	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
+	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
+	export CROSSFADE_SOAK=1 CROSSFADE_GENERATED_CASES=$(CASES) CROSSFADE_GENERATED_SEED=$(SEED) && \
+	set -x && cargo test -p crossfade --test proofs generated:: -- --nocapture
 
 build: ## the release binary
 	@scripts/setup > /dev/null

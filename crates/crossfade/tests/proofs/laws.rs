@@ -114,7 +114,7 @@ async fn there_and_back(
 }
 
 /// The whole life of a migration, with writes of both versions, and a way back from contracted.
-async fn written_by_both(
+pub async fn written_by_both(
     server: &'static Server,
     fixture: &Fixture,
     was: &Snapshot,

@@ -10,6 +10,7 @@ mod crash;
 mod defects;
 #[path = "../../../crossfade-core/tests/corpus/fixture.rs"]
 mod fixture;
+mod generated;
 mod kill;
 mod laws;
 mod live;
