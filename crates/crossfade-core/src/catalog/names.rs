@@ -85,6 +85,12 @@ impl Names {
         self.constraints.extend(table.constraints.iter().map(|constraint| beside(&constraint.name)));
     }
 
+    /// A name that is free again: its constraint goes, and the index behind it.
+    pub fn free(&mut self, name: &TableName) {
+        self.relations.remove(name);
+        self.constraints.remove(name);
+    }
+
     /// A name that something else gets.
     pub fn take_relation(&mut self, name: &TableName) {
         self.relations.insert(name.clone());

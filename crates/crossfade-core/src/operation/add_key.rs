@@ -18,6 +18,7 @@ use crate::catalog::Table;
 use crate::catalog::TableKind;
 use crate::finding::Finding;
 use crate::lock::LockMode;
+use crate::lock::TableLock;
 use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
 use crate::sql;
@@ -27,6 +28,7 @@ use crate::sql::Literal;
 use crate::sql::ServerText;
 use crate::sql::Span;
 use crate::sql::Sql;
+use crate::sql::TableName;
 use crate::sql::Timing;
 use crate::step::Assert;
 use crate::step::Claim;
@@ -48,6 +50,8 @@ pub(super) struct AddKey {
     pub new: Vec<String>,
     /// Whether one of them is NOT NULL from contract only.
     pub at_contract: bool,
+    /// Whether the file drops a key that stands in its place until contract.
+    pub replaces: bool,
     pub span: Span,
 }
 
@@ -59,7 +63,8 @@ impl AddKey {
     /// The tables that get an index, and its name: the table itself, or its partitions with the names that the server would give.
     fn leaves(&self, cx: &PlanContext<'_>, steps: &StepsBuilder<'_>) -> Vec<(Table, Ident)> {
         if self.table.kind != TableKind::Partitioned {
-            return vec![(self.table.clone(), Ident::new(self.name.as_str()))];
+            let name = Ident::new(self.name.as_str());
+            return vec![(self.table.clone(), if self.replaces { cx.own_name("ix", &self.name) } else { name })];
         }
         let label = if self.primary { Label::PrimaryKey } else { Label::Unique };
         let columns = self.key.index.column_names(cx.catalog.major());
@@ -74,31 +79,34 @@ impl AddKey {
         self.columns.iter().filter(|column| self.primary && nullable(column)).map(String::as_str).collect()
     }
 
-    /// Each key that stands in several rows, up to some.
     fn duplicates(&self) -> Assert {
         let table = &self.table.name;
-        let names: Vec<Ident> = self.columns.iter().map(|column| Ident::new(column.as_str())).collect();
-        let list = || Sql::join(names.iter().map(|name| sql!("{}", name)), ", ");
-        let shown =
-            names.iter().map(|name| sql!("{} || coalesce({}::text, 'NULL')", Literal(format!("{name} = ")), name));
-        let present = if self.key.nulls_not_distinct {
-            sql!("true")
-        } else {
-            Sql::join(names.iter().map(|name| sql!("{} IS NOT NULL", name)), " AND ")
-        };
         Assert {
-            query: sql!(
-                "SELECT {} || {} || ' stands in ' || count(*) || ' rows' FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 5",
-                Literal(format!("{table} is not unique: ")),
-                Sql::join(shown, " || ', ' || "),
-                table,
-                present,
-                list()
-            ),
+            query: standing_twice(table, &self.columns, self.key.nulls_not_distinct),
             message: format!("no two rows of {table} have the same ({})", self.columns.join(", ")),
             help: "change or delete all but one of each; a statement in front of this one may do it".to_owned(),
         }
     }
+}
+
+/// Each key that stands in several rows, up to some.
+pub(super) fn standing_twice(table: &TableName, columns: &[String], nulls_count: bool) -> Sql {
+    let names: Vec<Ident> = columns.iter().map(|column| Ident::new(column.as_str())).collect();
+    let list = Sql::join(names.iter().map(|name| sql!("{}", name)), ", ");
+    let shown = names.iter().map(|name| sql!("{} || coalesce({}::text, 'NULL')", Literal(format!("{name} = ")), name));
+    let present = if nulls_count {
+        sql!("true")
+    } else {
+        Sql::join(names.iter().map(|name| sql!("{} IS NOT NULL", name)), " AND ")
+    };
+    sql!(
+        "SELECT {} || {} || ' stands in ' || count(*) || ' rows' FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 5",
+        Literal(format!("{table} is not unique: ")),
+        Sql::join(shown, " || ', ' || "),
+        table,
+        present,
+        list
+    )
 }
 
 impl Operation for AddKey {
@@ -131,7 +139,7 @@ impl Operation for AddKey {
             );
         }
         let there = self.table.constraints.iter().find(|constraint| constraint.kind == ConstraintKind::PrimaryKey);
-        if let (true, Some(there)) = (self.primary, there) {
+        if let (true, false, Some(there)) = (self.primary, self.replaces, there) {
             findings.push(
                 Finding::error(
                     "primary-key-exists",
@@ -139,6 +147,16 @@ impl Operation for AddKey {
                     format!("{} has the primary key {}", self.table.name, there.name),
                 )
                 .help("a UNIQUE over NOT NULL columns serves as well until that one is gone"),
+            );
+        }
+        if self.replaces && self.table.kind == TableKind::Partitioned {
+            findings.push(
+                Finding::error(
+                    "partitioned-key",
+                    self.span,
+                    format!("a key of the partitioned table {} is not replaced in one file", self.table.name),
+                )
+                .help("drop the old one in a migration of its own first"),
             );
         }
         findings.push(Finding::warning(
@@ -170,15 +188,30 @@ impl Operation for AddKey {
         }
         let kind = ServerText::from_server(self.kind());
         let timing = self.key.timing.sql();
-        for (leaf, name) in &leaves {
-            go.push(sql!("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}", leaf.name, name, kind, name, timing));
+        for (leaf, index) in &leaves {
+            // The server gives the index the constraint's name.
+            let constraint = if leaf.name == table.name { &name } else { index };
+            go.push(sql!(
+                "ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{}",
+                leaf.name,
+                constraint,
+                kind,
+                index,
+                timing
+            ));
         }
         if table.kind == TableKind::Partitioned {
             // The server takes over what stands on the partitions, and builds nothing.
             go.push(self.text.clone());
         }
         let says = format!("make {name} the {} of {} by that index", self.kind(), table.name);
-        if self.at_contract {
+        if self.replaces {
+            let tree = cx.catalog.tree(table).into_iter();
+            let locks: Vec<TableLock> =
+                tree.map(|relation| TableLock::new(relation.name.clone(), LockMode::AccessExclusive)).collect();
+            let back = cx.policy.retain.then(|| (locks.clone(), back));
+            steps.late(Phase::Contract, says, (locks, go), back);
+        } else if self.at_contract {
             steps.contract(&table.name, says, go, back);
         } else {
             steps.ddl(Phase::Migrate, table, LockMode::AccessExclusive, says, go, back);

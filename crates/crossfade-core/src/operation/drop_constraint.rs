@@ -5,6 +5,7 @@
 
 use super::Operation;
 use super::Role;
+use super::add_key::standing_twice;
 use super::claim;
 use super::foreign_key::ForeignKey;
 use crate::catalog::Catalog;
@@ -167,26 +168,10 @@ impl DropKey {
     /// What the new code has written twice meanwhile.
     fn duplicates(&self) -> Assert {
         let table = &self.table.name;
-        let names: Vec<Ident> = self.constraint.columns.iter().map(|column| Ident::new(column.as_str())).collect();
-        let list = || Sql::join(names.iter().map(|name| sql!("{}", name)), ", ");
-        let shown =
-            names.iter().map(|name| sql!("{} || coalesce({}::text, 'NULL')", Literal(format!("{name} = ")), name));
         let nulls_count = self.constraint.definition.as_str().contains("NULLS NOT DISTINCT");
-        let present = if nulls_count {
-            sql!("true")
-        } else {
-            Sql::join(names.iter().map(|name| sql!("{} IS NOT NULL", name)), " AND ")
-        };
         let name = &self.constraint.name;
         Assert {
-            query: sql!(
-                "SELECT {} || {} || ' stands in ' || count(*) || ' rows' FROM {} WHERE {} GROUP BY {} HAVING count(*) > 1 LIMIT 5",
-                Literal(format!("{table} is not unique any more: ")),
-                Sql::join(shown, " || ', ' || "),
-                table,
-                present,
-                list()
-            ),
+            query: standing_twice(table, &self.constraint.columns, nulls_count),
             message: format!("{name} can be put back on {table}"),
             help: format!(
                 "{name} can't be put back while rows are there twice: change or delete all but one, then run `crossfade rollback` again"

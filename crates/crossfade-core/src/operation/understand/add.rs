@@ -5,12 +5,14 @@ use super::super::add_key::AddKey;
 use super::super::mend_check::MendCheck;
 use super::Pending;
 use super::Reader;
+use crate::catalog::ConstraintKind;
 use crate::catalog::Label;
 use crate::catalog::Names;
 use crate::catalog::Table;
 use crate::finding::Finding;
 use crate::migration::Statement;
 use crate::sql;
+use crate::sql::AlterCommand;
 use crate::sql::ColumnDefinition;
 use crate::sql::ConstraintDefinition;
 use crate::sql::ConstraintForm;
@@ -178,6 +180,7 @@ impl Reader<'_> {
                     changed_before: self.is_written_before(position, table),
                     new: Vec::new(),
                     at_contract: false,
+                    replaces: self.replaces_key(position, table, constraint.name.as_deref(), primary),
                     span,
                 };
                 self.keys.push((position, operation));
@@ -204,6 +207,34 @@ impl Reader<'_> {
                 .iter()
                 .any(|(name, _)| self.catalog().resolve(name).is_some_and(|found| found.name == table.name)),
             _ => false,
+        })
+    }
+
+    /// Whether the file drops before what stands in the way of a new key: the primary key, or a key of this name.
+    fn replaces_key(&self, position: usize, table: &Table, name: Option<&str>, primary: bool) -> bool {
+        let earlier = self.cx.migration.statements[..position].iter();
+        let dropped =
+            earlier.filter(|statement| statement.direct.is_none() && statement.phase.is_none()).flat_map(|statement| {
+                match &statement.parsed.kind {
+                    StatementKind::AlterTable { table: of, commands, .. }
+                        if self.catalog().resolve(of).is_some_and(|found| found.name == table.name) =>
+                    {
+                        commands.as_slice()
+                    }
+                    _ => &[],
+                }
+            });
+        let dropped: Vec<&str> = dropped
+            .filter_map(|command| match command {
+                AlterCommand::DropConstraint { name, .. } => Some(name.as_str()),
+                _ => None,
+            })
+            .collect();
+        table.constraints.iter().any(|constraint| {
+            let key = matches!(constraint.kind, ConstraintKind::PrimaryKey | ConstraintKind::Unique);
+            let in_the_way =
+                primary && constraint.kind == ConstraintKind::PrimaryKey || Some(constraint.name.as_str()) == name;
+            key && in_the_way && dropped.contains(&constraint.name.as_str())
         })
     }
 

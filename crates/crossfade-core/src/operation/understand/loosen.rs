@@ -10,6 +10,7 @@ use crate::catalog::Table;
 use crate::finding::Finding;
 use crate::migration::Statement;
 use crate::sql::AlterCommand;
+use crate::sql::ConstraintForm;
 use crate::sql::Span;
 use crate::sql::StatementKind;
 
@@ -114,16 +115,16 @@ impl Reader<'_> {
                     .help("drop it in a migration of its own, before this one"),
             );
         }
-        let again = |other: &Statement| {
-            match &other.parsed.kind {
+        let again = |other: &Statement| match &other.parsed.kind {
             StatementKind::AlterTable { table: named, commands, .. } => {
                 self.catalog().resolve(named).is_some_and(|found| found.name == table.name)
                     && commands.iter().any(|command| {
-                        matches!(command, AlterCommand::AddConstraint(added) if added.name.as_ref() == Some(&constraint.name))
+                        matches!(command, AlterCommand::AddConstraint(added)
+                            if added.name.as_ref() == Some(&constraint.name)
+                                && !matches!(added.form, ConstraintForm::Unique(_) | ConstraintForm::PrimaryKey(_)))
                     })
             }
             _ => false,
-        }
         };
         if key && self.cx.migration.statements.iter().any(again) {
             let message = format!("{} is dropped at contract, and added again in the same file", constraint.name);

@@ -14,7 +14,9 @@ use crate::migration::ValueDirective;
 use crate::plan::PlanContext;
 use crate::sql::AlterCommand;
 use crate::sql::ConstraintForm;
+use crate::sql::Ident;
 use crate::sql::StatementKind;
+use crate::sql::TableName;
 use crate::sql::split_alter;
 use crate::sql::with_constraint_name;
 
@@ -37,6 +39,11 @@ impl Reader<'_> {
     /// The statement with a name for the constraint that it adds.
     fn with_name(&self, mut statement: Statement, names: &mut Names) -> Statement {
         let StatementKind::AlterTable { table, commands, .. } = &statement.parsed.kind else { return statement };
+        if let (Some(table), [AlterCommand::DropConstraint { name, .. }]) =
+            (self.catalog().resolve(table), commands.as_slice())
+        {
+            names.free(&TableName { schema: table.name.schema.clone(), name: Ident::new(name.as_str()) });
+        }
         if let [AlterCommand::AddConstraint(constraint)] = commands.as_slice()
             && constraint.name.is_none()
             && constraint.using_index.is_none()
