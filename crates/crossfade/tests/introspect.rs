@@ -331,6 +331,10 @@ async fn check_ordinary_role(server: &ScratchServer, as_superuser: &Catalog) -> 
     emptied.has_rows = false;
     emptied.estimated_rows = 0;
     catalog.other_sessions = 0;
+    for table in &mut catalog.tables {
+        let owner = table.owner.take();
+        assert!(owner.is_some(), "the owner of {} is another role", table.name);
+    }
     assert_eq!(&catalog, as_superuser);
     Ok(())
 }
