@@ -100,6 +100,7 @@ impl Table {
             partition_by: None,
             inheritance_children: Vec::new(),
             partition_key: Vec::new(),
+            comment: None,
             owner: None,
             grants: Vec::new(),
             row_security: false,

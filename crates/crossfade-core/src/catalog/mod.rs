@@ -89,6 +89,9 @@ pub struct Table {
     /// Columns of the partition key.
     #[serde(default)]
     pub partition_key: Vec<String>,
+    /// Its comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
     /// Its owner, where that is not the role that plans.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,

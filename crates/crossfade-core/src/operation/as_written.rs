@@ -14,13 +14,16 @@ use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
 use crate::sql;
 use crate::sql::AlterCommand;
+use crate::sql::Commented;
 use crate::sql::Ident;
+use crate::sql::Literal;
 use crate::sql::Made;
 use crate::sql::ObjectKind;
 use crate::sql::ObjectRef;
 use crate::sql::Sql;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
+use crate::sql::commented;
 use crate::sql::made_by;
 use crate::sql::written;
 use crate::step::Claim;
@@ -147,6 +150,7 @@ pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mu
     let undo = statement.undo.clone().or_else(|| undo(cx.catalog, &statement.parsed.kind));
     // PostgreSQL can't take a value away from an enum, and one that nobody uses harms nobody.
     let undo = undo.or_else(|| stays.then(|| sql!("/* the new value stays in the enum */")));
+    let undo = undo.or_else(|| uncomment(cx, statement));
     let undo = undo.map(|undo| {
         let locks = undo_locks(cx, &statement.parsed.kind, &undo);
         (undo, locks)
@@ -314,6 +318,38 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
         StatementKind::NotInTransaction { what, touches, .. } => ((*what).to_owned(), touches.clone()),
         StatementKind::Transaction(_) | StatementKind::CopyFromStdin => ("statement".to_owned(), Vec::new()),
     }
+}
+
+/// The comment from before. One on something that the file makes goes with it.
+fn uncomment(cx: &PlanContext<'_>, statement: &Statement) -> Option<Sql> {
+    let text = |comment: &Option<String>| match comment {
+        Some(comment) => sql!("{}", Literal(comment.clone())),
+        None => sql!("NULL"),
+    };
+    let (name, column) = match commented(&statement.parsed)? {
+        Commented::Table(name) => (name, None),
+        Commented::Column(name, column) => (name, Some(column)),
+    };
+    let goes_along = || sql!("/* the comment goes with what it is on */");
+    let Some(table) = cx.catalog.resolve(&name) else { return Some(goes_along()) };
+    let Some(column) = column else {
+        return Some(sql!("COMMENT ON TABLE {} IS {}", table.name, text(&table.comment)));
+    };
+    let renamed = cx.migration.statements.iter().find_map(|other| match &other.parsed.kind {
+        StatementKind::RenameColumn { table: of, from, to, .. }
+            if *to == column && cx.catalog.resolve(of).is_some_and(|found| found.name == table.name) =>
+        {
+            table.column(from)
+        }
+        _ => None,
+    });
+    Some(match table.column(&column).or(renamed) {
+        Some(known) => {
+            let column = Ident::new(column.as_str());
+            sql!("COMMENT ON COLUMN {}.{} IS {}", table.name, column, text(&known.comment))
+        }
+        None => goes_along(),
+    })
 }
 
 /// What undoes a statement, where that follows from its text and the schema.

@@ -1,6 +1,7 @@
 //! The only place that names the parser: text to statements with spans, and typed parts to text.
 
 mod column;
+mod comment;
 mod constraint;
 mod error;
 mod expr;
@@ -22,6 +23,8 @@ mod whole;
 pub use column::ColumnDefinition;
 pub use column::Generated;
 pub use column::Numbers;
+pub use comment::Commented;
+pub use comment::commented;
 pub use constraint::ConstraintDefinition;
 pub use constraint::ConstraintForm;
 pub use constraint::KeyDefinition;

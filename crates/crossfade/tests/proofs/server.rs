@@ -117,6 +117,9 @@ const EMPTY: &str = "
         FOR name IN SELECT pubname FROM pg_publication LOOP
             EXECUTE format('DROP PUBLICATION %I', name);
         END LOOP;
+        FOR name IN SELECT fdwname FROM pg_foreign_data_wrapper LOOP
+            EXECUTE format('DROP FOREIGN DATA WRAPPER %I CASCADE', name);
+        END LOOP;
         FOR name IN SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' LOOP
             EXECUTE format('DROP SCHEMA %I CASCADE', name);
         END LOOP;

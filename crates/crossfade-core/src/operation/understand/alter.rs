@@ -306,7 +306,7 @@ impl Reader<'_> {
     }
 
     /// Whether the column gets another type in phases: its default belongs to that change.
-    fn is_retyped(&self, table: &Table, column: &str) -> bool {
+    pub(super) fn is_retyped(&self, table: &Table, column: &str) -> bool {
         self.changes_of(table).any(|(statement, command)| {
             matches!(command, AlterCommand::AlterType { column: known, .. } if known == column)
                 && !self.is_instant(table, command, statement)

@@ -6,6 +6,7 @@ use super::is_phased;
 use crate::finding::Finding;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
+use crate::sql::commented;
 
 impl Reader<'_> {
     /// A column can be under way once.
@@ -42,8 +43,9 @@ impl Reader<'_> {
                 continue;
             }
             let Some(statement) = self.cx.migration.statements.get(*position) else { continue };
-            // Who names the phase says when it runs.
-            if statement.direct.is_some() || statement.phase.is_some() {
+            // Who names the phase says when it runs; a comment waits by itself.
+            let comment = commented(&statement.parsed).is_some();
+            if statement.direct.is_some() || statement.phase.is_some() || comment {
                 continue;
             }
             for (other, table, column) in &self.touched {

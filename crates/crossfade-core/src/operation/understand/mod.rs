@@ -3,6 +3,7 @@
 mod add;
 mod alter;
 mod collisions;
+mod comment;
 mod loosen;
 mod normal;
 mod rows;
@@ -46,6 +47,7 @@ use crate::sql::Span;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
 use crate::sql::TimeZoneChange;
+use crate::sql::commented;
 use crate::step::Claim;
 
 /// A column that the file adds to a table that is in use.
@@ -81,6 +83,8 @@ struct Reader<'a> {
     mends: BTreeMap<(TableName, String), (usize, Expr)>,
     /// UNIQUE and PRIMARY KEY, until it is known what becomes of the columns that the file adds.
     keys: Vec<(usize, AddKey)>,
+    /// Comments on tables and columns, until it is known what becomes of them.
+    comments: Vec<(usize, Statement)>,
     /// New columns that become NOT NULL at contract.
     not_null_at_contract: BTreeSet<(TableName, String)>,
     /// What phased operations work on: table and column names, and the statement.
@@ -114,6 +118,7 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
     }
     reader.settle();
     reader.settle_keys();
+    reader.settle_comments();
     reader.settle_loosened();
     reader.place_rows();
     reader.look_for_collisions();
@@ -146,6 +151,7 @@ impl<'a> Reader<'a> {
             joined: Vec::new(),
             mends: BTreeMap::new(),
             keys: Vec::new(),
+            comments: Vec::new(),
             not_null_at_contract: BTreeSet::new(),
             touched: Vec::new(),
             gone: Vec::new(),
@@ -282,6 +288,10 @@ impl Reader<'_> {
                 if let Some(making) = making {
                     self.operations.push((position, Box::new(making.done())));
                 }
+            }
+            StatementKind::Other { .. } if commented(&statement.parsed).is_some() => {
+                self.no_values(statement);
+                self.comments.push((position, statement.clone()));
             }
             StatementKind::Other { what, touches, breaks, .. } => {
                 self.no_values(statement);
