@@ -73,8 +73,11 @@ pub fn same(what: &str, difference: Option<String>) -> Result<(), String> {
 
 async fn both_laws(server: &'static Server, fixture: Fixture) -> Result<(), String> {
     let want = direct(server, &fixture).await?;
-    let database = before(server, &fixture).await?;
+    let mut database = before(server, &fixture).await?;
     let was = Snapshot::take(&database).await;
+    if fixture.alone {
+        database.leave_alone().await;
+    }
     let project = project(&database, &fixture);
     let waits = there_and_back(&database, &fixture, &project, &was).await?;
     if waits && (fixture.every_crash || server.major() == main_server().major()) {

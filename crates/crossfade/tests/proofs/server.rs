@@ -178,7 +178,7 @@ impl Database {
         self.application = None;
         let admin = connect(&self.server.scratch.url("postgres")).await;
         let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
-        for _ in 0..500 {
+        for _ in 0..5_000 {
             let row = admin.query_one(query, &[&self.name]).await.expect("sessions can be counted");
             if row.get::<_, i64>(0) == 0 {
                 return;
