@@ -104,7 +104,17 @@ impl Operation for AddConstraint {
         );
     }
 
-    fn project(&self, _: &mut Catalog) {}
+    fn project(&self, catalog: &mut Catalog) {
+        if !matches!(self.constraint.form, ConstraintForm::NotNull) {
+            return;
+        }
+        let tree: Vec<_> = catalog.tree(&self.table).into_iter().map(|relation| relation.name.clone()).collect();
+        for table in catalog.tables.iter_mut().filter(|table| tree.contains(&table.name)) {
+            for column in table.columns.iter_mut().filter(|column| self.constraint.columns.contains(&column.name)) {
+                column.not_null = true;
+            }
+        }
+    }
 
     fn role(&self) -> Role {
         Role::Index

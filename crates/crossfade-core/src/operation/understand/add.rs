@@ -154,7 +154,8 @@ impl Reader<'_> {
                 };
                 self.operations.push((position, Box::new(operation)));
             }
-            ConstraintForm::Check(_) | ConstraintForm::ForeignKey(_) => {
+            // A NOT NULL with a name of its own (PostgreSQL 18) is proven by itself, and keeps the name.
+            ConstraintForm::Check(_) | ConstraintForm::ForeignKey(_) | ConstraintForm::NotNull => {
                 let operation = AddConstraint {
                     table: table.clone(),
                     constraint: constraint.clone(),
@@ -189,10 +190,6 @@ impl Reader<'_> {
                 Finding::error("add-exclude", span, format!("PostgreSQL builds the index of an EXCLUDE under a lock that keeps writers of {} out, and has no CONCURRENTLY for it", table.name))
                     .help("accept the lock: `-- crossfade: direct REASON`"),
             ),
-            ConstraintForm::NotNull => match constraint.columns.first() {
-                Some(column) => self.read_set_not_null(position, statement, table, column),
-                None => self.write_as_is(position, statement),
-            },
         }
     }
 

@@ -98,8 +98,8 @@ impl Reader<'_> {
             }
             AlterCommand::AddConstraint(constraint) => match &constraint.form {
                 ConstraintForm::Exclude => self.is_small(table),
-                ConstraintForm::NotNull => false,
-                ConstraintForm::Check(_)
+                ConstraintForm::NotNull
+                | ConstraintForm::Check(_)
                 | ConstraintForm::ForeignKey(_)
                 | ConstraintForm::Unique(_)
                 | ConstraintForm::PrimaryKey(_) => constraint.not_valid || constraint.using_index.is_some(),
