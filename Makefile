@@ -5,6 +5,7 @@ LAWS := ../shared/acceptance/laws.py
 LAWS_ARGS := --all
 CASES := 0
 SEED := $(shell date +%s)
+ROWS := 100000
 
 .PHONY: help demo test soak build lint laws clean
 
@@ -21,11 +22,12 @@ test: ## every test, on every PostgreSQL that can be had here
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
 	set -x && cargo test --workspace
 
-soak: ## random migrations on random databases until stopped (CASES=500 for so many, SEED=7 for the same ones again)
+soak: ## the stress test with many rows, then random migrations until stopped (ROWS=300000, CASES=500 for so many, SEED=7 for the same ones again)
 	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
-	export CROSSFADE_SOAK=1 CROSSFADE_GENERATED_CASES=$(CASES) CROSSFADE_GENERATED_SEED=$(SEED) && \
-	set -x && cargo test -p crossfade --test proofs generated:: -- --nocapture
+	export CROSSFADE_SOAK=1 CROSSFADE_GENERATED_CASES=$(CASES) CROSSFADE_GENERATED_SEED=$(SEED) CROSSFADE_STRESS_ROWS=$(ROWS) && \
+	set -x && cargo test -p crossfade --test proofs stress:: -- --nocapture && \
+	cargo test -p crossfade --test proofs generated:: -- --nocapture
 
 build: ## the release binary
 	@scripts/setup > /dev/null

@@ -23,6 +23,7 @@ mod runners;
 mod scene;
 mod server;
 mod snapshot;
+mod stress;
 mod sync;
 mod throughput;
 
@@ -53,6 +54,17 @@ fn prove<W>(cases: Vec<(&'static Server, Fixture)>, proof: impl Fn(&'static Serv
 where
     W: Future<Output = Result<(), String>>,
 {
+    let label = |(server, fixture): (&'static Server, Fixture)| {
+        (format!("{} on {}", fixture.name, server.major()), (server, fixture))
+    };
+    each(cases.into_iter().map(label).collect(), PATIENCE, |(server, fixture)| proof(server, fixture));
+}
+
+/// Runs something over cases with labels, two at a time, and reports all that failed or took longer than this.
+fn each<C: Send, W>(cases: Vec<(String, C)>, patience: Duration, proof: impl Fn(C) -> W + Sync)
+where
+    W: Future<Output = Result<(), String>>,
+{
     let queue = Mutex::new(VecDeque::from(cases));
     let failures = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -60,11 +72,10 @@ where
             scope.spawn(|| {
                 loop {
                     let next = queue.lock().expect("no proof panics").pop_front();
-                    let Some((server, fixture)) = next else { return };
-                    let label = format!("{} on {}", fixture.name, server.major());
+                    let Some((label, case)) = next else { return };
                     let result = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                        server::run(async { tokio::time::timeout(PATIENCE, proof(server, fixture)).await })
-                            .unwrap_or_else(|_| Err(format!("no end in {PATIENCE:?}")))
+                        server::run(async { tokio::time::timeout(patience, proof(case)).await })
+                            .unwrap_or_else(|_| Err(format!("no end in {patience:?}")))
                     }));
                     let result = result.unwrap_or_else(|_| Err("it panicked, see above".to_owned()));
                     if let Err(why) = result {

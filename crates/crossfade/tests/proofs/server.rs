@@ -14,6 +14,7 @@ use tokio_postgres::Client;
 use tokio_postgres::NoTls;
 
 /// A server, and the `pg_dump` beside it, where there is one.
+#[derive(Debug)]
 pub struct Server {
     pub scratch: ScratchServer,
     pub pg_dump: Option<PathBuf>,
