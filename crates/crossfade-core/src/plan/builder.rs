@@ -752,52 +752,15 @@ impl<'a> StepsBuilder<'a> {
     }
 
     fn sweep(&self, table: &Table, set: Sql, condition: Sql, quiet: bool) -> Backfill {
-        let bounds = self.bounds();
-        let units = self
-            .cx
-            .catalog
-            .leaves(table)
-            .into_iter()
-            .map(|leaf| BackfillUnit {
-                relation: leaf.name.clone(),
-                statement: sql!(
-                    "UPDATE ONLY {} SET {} WHERE {} AND ({})",
-                    leaf.name,
-                    set,
-                    self.in_chunk(bounds),
-                    condition
-                ),
-                locate: locate(table, leaf),
-                bounds,
-                stripes: stripes(leaf),
-                estimated_rows: leaf.estimated_rows,
-                keys: None,
-            })
-            .collect();
+        let leaves = self.cx.catalog.leaves(table);
+        let units = sweep_units(self.cx.catalog, table, &leaves, &set, &condition);
         Backfill { table: table.name.clone(), units, quiet, outcome: Outcome::Verified }
     }
 
     fn lower_verify(&mut self, table: &Table, filling: &[&Group], phase: Phase, help: String) {
-        let bounds = self.bounds();
         let agree = |group: &&Group| if phase == Phase::Contract { group.agrees() } else { group.filled() };
         let differs = Sql::join(filling.iter().map(|group| sql!("NOT {}", agree(group))), " OR ");
-        let key = row_key(table);
-        let units = self
-            .cx
-            .catalog
-            .leaves(table)
-            .into_iter()
-            .map(|leaf| VerifyUnit {
-                relation: leaf.name.clone(),
-                query: sql!(
-                    "SELECT count(*), count(*) FILTER (WHERE {}), (array_agg({}) FILTER (WHERE {}))[1:5] FROM ONLY {} WHERE {}",
-                    differs, key, differs, leaf.name, self.in_chunk(bounds)
-                ),
-                locate: locate(table, leaf),
-                bounds,
-                estimated_rows: leaf.estimated_rows,
-            })
-            .collect();
+        let units = count_units(self.cx.catalog, table, &self.cx.catalog.leaves(table), &differs);
         let summary = format!("verify that old and new form agree in every row of {}", table.name);
         let locks = self.tree_locks(table, LockMode::AccessShare);
         let verify = Action::Verify(Verify { table: table.name.clone(), units, help });
@@ -942,7 +905,7 @@ impl<'a> StepsBuilder<'a> {
     }
 
     pub(crate) fn bounds(&self) -> ChunkBounds {
-        if self.cx.catalog.major() >= 14 { ChunkBounds::TidRange } else { ChunkBounds::TidList }
+        block_bounds(self.cx.catalog)
     }
 
     fn in_chunk(&self, bounds: ChunkBounds) -> Sql {
@@ -950,21 +913,96 @@ impl<'a> StepsBuilder<'a> {
     }
 }
 
+/// How a chunk of blocks is bound on this server.
+fn block_bounds(catalog: &Catalog) -> ChunkBounds {
+    if catalog.major() >= 14 { ChunkBounds::TidRange } else { ChunkBounds::TidList }
+}
+
+/// Sets this in the rows of each relation where the condition holds.
+pub(super) fn sweep_units(
+    catalog: &Catalog,
+    table: &Table,
+    relations: &[&Table],
+    set: &Sql,
+    condition: &Sql,
+) -> Vec<BackfillUnit> {
+    let (bounds, due) = (block_bounds(catalog), due(catalog, condition));
+    let unit = |relation: &&Table| BackfillUnit {
+        relation: relation.name.clone(),
+        statement: sql!("UPDATE ONLY {} SET {} WHERE {}", relation.name, set, due),
+        locate: locate(table, relation),
+        bounds,
+        stripes: stripes(relation),
+        estimated_rows: relation.estimated_rows,
+        keys: None,
+    };
+    relations.iter().map(unit).collect()
+}
+
+/// Counts the rows of each relation that differ, and names the first.
+pub(super) fn count_units(catalog: &Catalog, table: &Table, relations: &[&Table], differs: &Sql) -> Vec<VerifyUnit> {
+    let bounds = block_bounds(catalog);
+    let in_chunk = in_blocks(bounds, catalog.block_size, &sql!("ctid"));
+    let key = row_key(table);
+    let unit = |relation: &&Table| VerifyUnit {
+        relation: relation.name.clone(),
+        query: sql!(
+            "SELECT count(*), count(*) FILTER (WHERE {}), (array_agg({}) FILTER (WHERE {}))[1:5] FROM ONLY {} WHERE {}",
+            differs,
+            key,
+            differs,
+            relation.name,
+            in_chunk
+        ),
+        locate: locate(table, relation),
+        bounds,
+        estimated_rows: relation.estimated_rows,
+    };
+    relations.iter().map(unit).collect()
+}
+
 /// Whether a row, by its `ctid`, stands in the chunk.
 pub(super) fn in_blocks(bounds: ChunkBounds, block_size: u32, ctid: &Sql) -> Sql {
+    let in_range = in_range(bounds, block_size, ctid);
+    match in_stripe(bounds, ctid) {
+        Some(in_stripe) => sql!("{} AND ({})", in_range, in_stripe),
+        None => in_range,
+    }
+}
+
+/// Whether a row stands in the blocks of the chunk, and, where TIDs are listed, in its stripe.
+fn in_range(bounds: ChunkBounds, block_size: u32, ctid: &Sql) -> Sql {
     match bounds {
-        ChunkBounds::TidRange => sql!(
-            "{} >= ($1::text)::tid AND {} < ($2::text)::tid AND ($3::int4 = 1 OR ((({}::text)::point)[1])::int4 % $3::int4 = $4::int4)",
-            ctid,
-            ctid,
-            ctid
-        ),
+        ChunkBounds::TidRange => sql!("{} >= ($1::text)::tid AND {} < ($2::text)::tid", ctid, ctid),
         // Before 14 there is no TID range scan; the TIDs that a block can hold are written out.
         ChunkBounds::TidList | ChunkBounds::Keys => sql!(
             "{} = ANY (ARRAY(SELECT format('(%s,%s)', b, o)::tid FROM generate_series($1::int8, $2::int8 - 1) AS b, generate_series(1, {}) AS o WHERE $3::int4 = 1 OR o % $3::int4 = $4::int4))",
             ctid,
             crate::sql::Number(i64::from(block_size.max(8192) / 28))
         ),
+    }
+}
+
+/// Whether a row of the chunk's blocks is in its stripe, where [`in_range`] does not say that already.
+fn in_stripe(bounds: ChunkBounds, ctid: &Sql) -> Option<Sql> {
+    match bounds {
+        ChunkBounds::TidRange => {
+            Some(sql!("$3::int4 = 1 OR ((({}::text)::point)[1])::int4 % $3::int4 = $4::int4", ctid))
+        }
+        ChunkBounds::TidList | ChunkBounds::Keys => None,
+    }
+}
+
+/// Whether a row of the chunk has to be changed.
+///
+/// A row of another stripe is not looked at: the server is free to try the condition first, and where that fails on the row, no chunk around it
+/// would ever succeed. And no index is of use for the condition: each chunk would read all that the index finds, to keep a few rows of it.
+fn due(catalog: &Catalog, condition: &Sql) -> Sql {
+    let (bounds, ctid) = (block_bounds(catalog), sql!("ctid"));
+    let in_range = in_range(bounds, catalog.block_size, &ctid);
+    match in_stripe(bounds, &ctid) {
+        Some(in_stripe) => sql!("{} AND CASE WHEN {} THEN ({}) IS TRUE ELSE false END", in_range, in_stripe, condition),
+        None => sql!("{} AND ({}) IS TRUE", in_range, condition),
     }
 }
 
