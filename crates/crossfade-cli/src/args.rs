@@ -85,6 +85,8 @@ pub enum Command {
     Purge(RunArgs),
     /// Compare old and new form again, row by row
     Verify(VersionArgs),
+    /// Copy one column into another in small transactions, for an expand that was made by hand
+    Backfill(BackfillArgs),
     /// See a migration under load, on a scratch server that is removed afterwards
     Demo(DemoArgs),
     /// Print a completion script for a shell
@@ -148,6 +150,26 @@ pub struct RunArgs {
 pub struct VersionArgs {
     /// Only this migration
     pub version: Option<String>,
+}
+
+/// Of `backfill`.
+#[derive(Debug, Args)]
+pub struct BackfillArgs {
+    /// The table, as in SQL: users, app.users, '"Users"'
+    pub table: String,
+    /// The column that is copied
+    pub source: String,
+    /// The column that is filled, in every row in which it differs
+    pub target: String,
+    /// The value in place of the source: an expression over columns of the row
+    #[arg(long, value_name = "SQL", allow_hyphen_values = true)]
+    pub expr: Option<String>,
+    /// Only rows for which this holds
+    #[arg(long = "where", value_name = "SQL", allow_hyphen_values = true)]
+    pub only: Option<String>,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
 }
 
 /// Of `completions`.

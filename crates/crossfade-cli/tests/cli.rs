@@ -42,8 +42,20 @@ fn folder() -> tempfile::TempDir {
 fn help_is_the_reference() {
     let folder = folder();
     let mut pages = String::new();
-    let commands =
-        ["", "init", "new", "status", "plan", "migrate", "contract", "rollback", "purge", "verify", "completions"];
+    let commands = [
+        "",
+        "init",
+        "new",
+        "status",
+        "plan",
+        "migrate",
+        "contract",
+        "rollback",
+        "purge",
+        "verify",
+        "backfill",
+        "completions",
+    ];
     for command in commands {
         let arguments: Vec<&str> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
         let ran = call(folder.path(), &[("DATABASE_URL", "postgres://u:secret@h/d"), ("COLUMNS", "110")], &arguments);

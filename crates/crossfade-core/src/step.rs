@@ -48,6 +48,8 @@ pub enum PlanKind {
     Up,
     /// Its down file: the way back of what is applied.
     Down,
+    /// No migration: `crossfade backfill`, the copy of one column alone. One sweep of the table and the count of what it left.
+    Backfill,
 }
 
 /// The linear list of steps for one migration on one catalog.
@@ -79,6 +81,23 @@ impl Plan {
     /// Whether the plan waits anywhere, and so can't go through in one run.
     pub fn is_phased(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Hold { .. }))
+    }
+
+    /// What people call it: the migration, or the command whose work it is.
+    pub fn title(&self) -> String {
+        match self.kind {
+            PlanKind::Up | PlanKind::Down => format!("migration {}", self.version),
+            PlanKind::Backfill => format!("`{}`", self.command()),
+        }
+    }
+
+    /// The command that goes on with it.
+    pub fn command(&self) -> String {
+        match self.kind {
+            PlanKind::Up => "crossfade migrate".to_owned(),
+            PlanKind::Down => "crossfade rollback".to_owned(),
+            PlanKind::Backfill => format!("crossfade backfill {}", self.name),
+        }
     }
 
     /// The step with this id.

@@ -17,6 +17,7 @@ pub use config::Config;
 pub use error::Error;
 pub use error::ErrorKind;
 pub use error::Result;
+pub use migrator::BackfillOptions;
 pub use migrator::MigrateOptions;
 pub use migrator::Migrator;
 pub use migrator::RunOptions;

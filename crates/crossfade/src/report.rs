@@ -20,6 +20,8 @@ pub struct StatusReport {
     pub runner: Option<Runner>,
     /// Every migration, in order.
     pub migrations: Vec<MigrationStatus>,
+    /// What `crossfade backfill` was called for, the oldest first, each as its newest sweep stands.
+    pub backfills: Vec<BackfillStatus>,
     /// What is wrong with the files and the tracking table, one line each.
     pub problems: Vec<String>,
 }
@@ -64,6 +66,42 @@ pub struct MigrationStatus {
     pub file: bool,
     /// Whether it has a down file.
     pub down_file: bool,
+}
+
+/// A backfill that was called for alone.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackfillStatus {
+    /// The command that goes on with it, or begins it anew.
+    pub command: String,
+    /// What it comes to, as one statement.
+    pub statement: String,
+    /// `migrating`, `failed` or `applied`.
+    pub state: State,
+    /// What to do next.
+    pub next: Option<String>,
+    /// The step that it is at, where it is not finished.
+    pub step: Option<StepReport>,
+    /// How far its sweep has come.
+    pub progress: Option<ProgressReport>,
+    /// The last error, where it failed.
+    pub error: Option<String>,
+}
+
+/// What `backfill` has done.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackfillReport {
+    /// [`REPORT_FORMAT`].
+    pub format: u32,
+    /// The table.
+    pub table: String,
+    /// What it came to, as one statement.
+    pub statement: String,
+    /// Its state now.
+    pub state: State,
+    /// How often the table was swept, until no row was left.
+    pub sweeps: u32,
+    /// Rows that were changed in these sweeps, before an interruption, too.
+    pub rows: u64,
 }
 
 /// A step by position and text.

@@ -1,5 +1,6 @@
 //! One file a verb: calls the library, renders what it returns.
 
+mod backfill;
 mod completions;
 mod contract;
 pub mod demo;
@@ -88,6 +89,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Rollback(args) => rollback::run(&args, context).await,
         Command::Purge(args) => purge::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
+        Command::Backfill(args) => backfill::run(&args, context).await,
         Command::Demo(args) => demo::run(args, context.screen.is_json()).await,
         Command::Completions(args) => completions::run(&args, context),
     }

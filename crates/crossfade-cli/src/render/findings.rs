@@ -19,6 +19,9 @@ use super::shown;
 /// All findings of one file.
 pub fn text(file: &FileFindings, paint: Paint) -> String {
     let renderer = if paint.is_styled() { Renderer::styled() } else { Renderer::plain() };
+    if file.path.as_os_str().is_empty() {
+        return file.findings.iter().map(|finding| without_text(finding, paint)).collect();
+    }
     let path = shown(&file.path);
     file.findings
         .iter()

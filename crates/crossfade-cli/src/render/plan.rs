@@ -31,6 +31,7 @@ fn one(plan: &Plan, source: Option<Source>, paint: Paint) -> String {
     let way = match (plan.is_phased(), plan.kind) {
         (true, _) => "in phases: it waits for the deploy",
         (false, PlanKind::Up) => "at once",
+        (false, PlanKind::Backfill) => "a backfill alone",
         (false, PlanKind::Down) => "at once, from its down file",
     };
     let mut out = format!("{}  {steps}, {way}\n", paint.bold(&format!("{} {}", plan.version, plan.name)));

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use crossfade::report::BackfillReport;
 use crossfade::report::RunReport;
 use crossfade_core::journal::State;
 
 use super::Paint;
+use super::human;
 use super::status;
 
 /// What was not announced while it ran; where there was nothing to do, that.
@@ -22,4 +24,11 @@ pub fn text(report: &RunReport, announced: &BTreeSet<String>, paint: Paint) -> S
 pub fn line(version: &str, name: &str, state: State, next: Option<&str>, paint: Paint) -> String {
     let next = next.map(|next| format!(": {next}")).unwrap_or_default();
     format!("{version} {name} is {}{next}\n", status::state(state, paint))
+}
+
+/// What a backfill came to.
+pub fn filled(report: &BackfillReport) -> String {
+    let rows = human::counted(report.rows, "row", "rows");
+    let sweeps = human::counted(u64::from(report.sweeps), "sweep", "sweeps");
+    format!("{}: {rows} changed in {sweeps}, none is left\n", report.table)
 }

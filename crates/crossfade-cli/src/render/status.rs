@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crossfade::report::MigrationStatus;
+use crossfade::report::ProgressReport;
 use crossfade::report::StatusReport;
+use crossfade::report::StepReport;
 use crossfade_core::journal::State;
 
 use super::Paint;
@@ -20,6 +22,17 @@ pub fn text(report: &StatusReport, paint: Paint) -> String {
         out.push_str("no migrations yet; crossfade new NAME makes one\n");
     } else {
         out.push_str(&table(&report.migrations, paint));
+    }
+    if !report.backfills.is_empty() {
+        out.push_str(&format!("\n{}\n", paint.bold("BACKFILLS")));
+    }
+    for backfill in &report.backfills {
+        let detail = where_it_is(backfill.step.as_ref(), backfill.progress.as_ref()).join("; ");
+        out.push_str(format!("{}  {}  {detail}", backfill.command, state(backfill.state, paint)).trim_end());
+        out.push('\n');
+        if let Some(error) = &backfill.error {
+            out.push_str(&super::indented(error, "  "));
+        }
     }
     if !report.problems.is_empty() {
         out.push('\n');
@@ -65,20 +78,25 @@ fn table(migrations: &[MigrationStatus], paint: Paint) -> String {
     out
 }
 
-/// Where it is, what it waits for, when it was done.
-fn detail(migration: &MigrationStatus, paint: Paint) -> String {
+/// The step that it is at, and how far that has come.
+fn where_it_is(step: Option<&StepReport>, progress: Option<&ProgressReport>) -> Vec<String> {
     let mut parts = Vec::new();
-    // Where it waits, `next` says what for.
-    let waits = matches!(migration.state, State::Ready | State::Contracted) && migration.next.is_some();
-    if let Some(step) = migration.step.as_ref().filter(|_| !waits) {
+    if let Some(step) = step {
         parts.push(format!("step {}/{}: {}", step.number, step.of, step.summary));
     }
-    if let Some(progress) = &migration.progress {
+    if let Some(progress) = progress {
         let left = progress.eta_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        let rows =
-            human::progress(progress.rows, progress.estimated_rows, progress.fraction, progress.rows_per_second, left);
-        parts.push(rows);
+        let (rows, rate) = (progress.rows, progress.rows_per_second);
+        parts.push(human::progress(rows, progress.estimated_rows, progress.fraction, rate, left));
     }
+    parts
+}
+
+/// Where it is, what it waits for, when it was done.
+fn detail(migration: &MigrationStatus, paint: Paint) -> String {
+    // Where it waits, `next` says what for.
+    let waits = matches!(migration.state, State::Ready | State::Contracted) && migration.next.is_some();
+    let mut parts = where_it_is(migration.step.as_ref().filter(|_| !waits), migration.progress.as_ref());
     if let Some(at) = &migration.applied_at {
         let by = migration.applied_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
         let took = migration.duration_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);

@@ -39,6 +39,18 @@ fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
     }
 }
 
+fn backfill(command: &str, state: State) -> BackfillStatus {
+    BackfillStatus {
+        command: command.to_owned(),
+        statement: "UPDATE \"public\".\"t\" SET \"w\" = (\"v\")".to_owned(),
+        state,
+        next: None,
+        step: None,
+        progress: None,
+        error: None,
+    }
+}
+
 fn status() -> StatusReport {
     let step = |number, phase, summary: &str| Some(StepReport { number, of: 9, phase, summary: summary.to_owned() });
     let next = |text: &str| Some(text.to_owned());
@@ -73,7 +85,7 @@ fn status() -> StatusReport {
     };
     let migrating = MigrationStatus {
         step: step(3, "migrate", "fill users.email_address"),
-        progress: Some(progress),
+        progress: Some(progress.clone()),
         ..migration("004", "email_address", State::Migrating)
     };
     StatusReport {
@@ -91,6 +103,19 @@ fn status() -> StatusReport {
             MigrationStatus { step: step(2, "expand", "add the sync"), ..migration("008", "y", State::RollingBack) },
             MigrationStatus { file: false, ..migration("009", "größe", State::RolledBack) },
             migration("0010", "new_thing", State::Pending),
+        ],
+        backfills: vec![
+            BackfillStatus {
+                step: step(1, "migrate", "fill w of public.t where it differs"),
+                progress: Some(progress.clone()),
+                next: next("`crossfade backfill public.t v w` goes on"),
+                ..backfill("crossfade backfill public.t v w", State::Migrating)
+            },
+            BackfillStatus {
+                error: next("3 of 600 rows of public.t are left"),
+                ..backfill("crossfade backfill public.t v n --expr 'v::integer'", State::Failed)
+            },
+            backfill("crossfade backfill app.users a b", State::Applied),
         ],
         problems: vec!["001_create_users.sql was changed after it was applied".to_owned()],
     }
@@ -221,7 +246,7 @@ fn status_in_every_state() {
 
 #[test]
 fn status_of_nothing() {
-    let report = StatusReport { runner: None, migrations: vec![], problems: vec![], ..status() };
+    let report = StatusReport { runner: None, migrations: vec![], backfills: vec![], problems: vec![], ..status() };
     assert_snapshot!(status::text(&report, Paint::plain()));
 }
 
@@ -301,6 +326,20 @@ fn a_run() {
     assert_snapshot!(run::text(&report, &["001".to_owned()].into(), Paint::plain()));
     let nothing = RunReport { format: REPORT_FORMAT, migrations: vec![] };
     assert_eq!(run::text(&nothing, &[].into(), Paint::plain()), "nothing to do\n");
+    let filled = BackfillReport {
+        format: REPORT_FORMAT,
+        table: "public.t".to_owned(),
+        statement: String::new(),
+        state: State::Applied,
+        sweeps: 2,
+        rows: 1_200,
+    };
+    assert_eq!(run::filled(&filled), "public.t: 1,200 rows changed in 2 sweeps, none is left\n");
+    let refused = Error::refused("the backfill is refused; nothing was changed");
+    let finding = Finding::error("reads-target", None, "--expr reads w, which it writes").help("write it otherwise");
+    let (path, text) = (PathBuf::new(), String::new());
+    let refused = refused.with_findings(vec![FileFindings { path, text, findings: vec![finding] }]);
+    assert_snapshot!(error::text(&refused, Paint::plain()));
 }
 
 #[test]

@@ -41,6 +41,7 @@ use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
 use crate::sql::Expr;
 use crate::sql::Ident;
+use crate::sql::ObjectRef;
 use crate::sql::Span;
 use crate::step::Claim;
 
@@ -127,16 +128,22 @@ fn sync_refusals(cx: &PlanContext<'_>, table: &Table, column: &str, span: Span) 
     findings
 }
 
-fn no_table(cx: &PlanContext<'_>, name: &crate::sql::ObjectRef, span: Span) -> Finding {
-    let near = cx.catalog.tables.iter().find(|table| table.name.name.as_str().eq_ignore_ascii_case(&name.name));
+fn no_table(cx: &PlanContext<'_>, name: &ObjectRef, span: Span) -> Finding {
+    missing_table(cx.catalog, name, span)
+}
+
+/// A relation that is not there, and one that may be meant.
+pub(crate) fn missing_table(catalog: &Catalog, name: &ObjectRef, span: impl Into<Option<Span>>) -> Finding {
+    let near = catalog.tables.iter().find(|table| table.name.name.as_str().eq_ignore_ascii_case(&name.name));
     let finding = Finding::error("no-such-table", span, format!("there is no table {name}"));
     match near {
         Some(table) => finding.help(format!("there is {}", table.name)),
-        None => finding.help(format!("the search path is {}", cx.catalog.search_path.join(", "))),
+        None => finding.help(format!("the search path is {}", catalog.search_path.join(", "))),
     }
 }
 
-fn no_column(table: &Table, column: &str, span: Span) -> Finding {
+/// A column that is not there, and those that are.
+pub(crate) fn no_column(table: &Table, column: &str, span: impl Into<Option<Span>>) -> Finding {
     let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
     Finding::error("no-such-column", span, format!("{} has no column {column}", table.name))
         .help(format!("its columns are {}", names.join(", ")))
@@ -147,7 +154,14 @@ fn column_exists(table: &Table, column: &str, span: Span) -> Finding {
 }
 
 /// Columns that an expression names and the table does not have.
-fn unknown_columns(table: &Table, added: &[&str], expr: &Expr, span: Span, what: &str) -> Vec<Finding> {
+pub(crate) fn unknown_columns(
+    table: &Table,
+    added: &[&str],
+    expr: &Expr,
+    span: impl Into<Option<Span>>,
+    what: &str,
+) -> Vec<Finding> {
+    let span = span.into();
     expr.columns()
         .filter(|column_use| table.column(&column_use.column).is_none() && !added.contains(&column_use.column.as_str()))
         .map(|column_use| {

@@ -1,11 +1,16 @@
 //! From a migration and a catalog to a plan. Pure, and nothing is left to decide afterwards.
 
 mod audit;
+mod backfill;
 mod builder;
 mod rows;
 mod sync;
 
 pub use audit::audit;
+pub use backfill::BackfillArgument;
+pub use backfill::BackfillRequest;
+pub use backfill::PlannedBackfill;
+pub use backfill::plan_backfill;
 pub use builder::StepsBuilder;
 pub(crate) use builder::can_be_swept;
 pub use rows::Part;
@@ -94,7 +99,9 @@ pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     for operation in &operations {
         findings.extend(operation.check(&cx));
     }
-    findings.extend(conflicts(&cx, &operations.iter().flat_map(|operation| operation.claims()).collect::<Vec<_>>()));
+    let claims: Vec<Claim> = operations.iter().flat_map(|operation| operation.claims()).collect();
+    let others = cx.in_flight.iter().filter(|other| other.version != cx.migration.version);
+    findings.extend(conflicts(others, &claims));
     if findings.iter().any(Finding::is_error) {
         findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.span));
         return Err(findings);
@@ -113,7 +120,7 @@ pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     }
     findings.retain(|finding| finding.severity < Severity::Error);
     let phased = steps.iter().any(|step| !matches!(step.action, crate::step::Action::Ddl(_))) || steps.len() > 1;
-    let mut claims: Vec<Claim> = operations.iter().flat_map(|operation| operation.claims()).collect();
+    let mut claims = claims;
     claims.sort();
     claims.dedup();
     Ok(Plan {
@@ -165,10 +172,10 @@ pub fn project(cx: PlanContext<'_>) -> Catalog {
     catalog
 }
 
-/// What of these claims somebody else has in hand.
-fn conflicts(cx: &PlanContext<'_>, claims: &[Claim]) -> Vec<Finding> {
+/// What of these claims another migration has in hand.
+fn conflicts<'f>(in_flight: impl Iterator<Item = &'f InFlight>, claims: &[Claim]) -> Vec<Finding> {
     let mut by_version: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for other in cx.in_flight.iter().filter(|other| other.version != cx.migration.version) {
+    for other in in_flight {
         for theirs in &other.claims {
             for ours in claims.iter().filter(|ours| ours.table == theirs.table) {
                 let same = match (&ours.column, &theirs.column) {

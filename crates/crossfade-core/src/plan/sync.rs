@@ -108,7 +108,7 @@ pub(super) enum Mode {
     Reverse,
 }
 
-fn image_differs(a: impl IntoIterator<Item = Sql>, b: impl IntoIterator<Item = Sql>) -> Sql {
+pub(super) fn image_differs(a: impl IntoIterator<Item = Sql>, b: impl IntoIterator<Item = Sql>) -> Sql {
     sql!("pg_catalog.record_image_ne(ROW({}), ROW({}))", Sql::join(a, ", "), Sql::join(b, ", "))
 }
 

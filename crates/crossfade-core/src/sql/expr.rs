@@ -19,6 +19,7 @@ pub struct Expr {
     whole_row: bool,
     reads: Vec<ObjectRef>,
     read_columns: Vec<String>,
+    moment: bool,
 }
 
 /// A column that an expression names.
@@ -32,6 +33,18 @@ pub struct ColumnUse {
 }
 
 pub(super) const SELECT: &str = "SELECT ";
+
+/// Functions that PostgreSQL calls stable, and that say something else in the next transaction.
+const MOMENTS: [&str; 8] = [
+    "now",
+    "transaction_timestamp",
+    "statement_timestamp",
+    "txid_current",
+    "txid_current_if_assigned",
+    "txid_current_snapshot",
+    "pg_current_xact_id",
+    "pg_current_snapshot",
+];
 
 impl Expr {
     /// Reads one expression.
@@ -78,6 +91,13 @@ impl Expr {
         let tree = serde_json::to_value(&select.target_list).map_err(|_| not_one())?;
         let mut found = Found::default();
         walk(&tree, &mut found);
+        if found.parameter {
+            return Err(SyntaxError {
+                message: "a parameter such as $1 has no value here".to_owned(),
+                span: Span::new(0, text.len()),
+                help: Some("write the value itself".to_owned()),
+            });
+        }
         let tokens = super::parse::scan(&wrapped).map_err(|_| not_one())?;
         let mut uses = Vec::new();
         for (location, names) in found.columns {
@@ -95,6 +115,7 @@ impl Expr {
             whole_row: found.whole_row,
             reads: found.reads,
             read_columns: found.read_columns,
+            moment: found.moment,
         })
     }
 
@@ -117,6 +138,7 @@ impl Expr {
             whole_row: false,
             reads: Vec::new(),
             read_columns: Vec::new(),
+            moment: false,
         }
     }
 
@@ -152,6 +174,11 @@ impl Expr {
     /// The functions that it calls: schema where it is written, and name.
     pub fn functions(&self) -> &[(Option<String>, String)] {
         &self.functions
+    }
+
+    /// Whether its value depends on the moment or on the transaction (`now()`, `CURRENT_DATE`), and so is another one in each chunk.
+    pub fn asks_the_moment(&self) -> bool {
+        self.moment || self.functions.iter().any(|(_, name)| MOMENTS.contains(&name.as_str()))
     }
 
     /// Whether it holds a subquery.
@@ -228,6 +255,8 @@ struct Found {
     whole_row: bool,
     reads: Vec<ObjectRef>,
     read_columns: Vec<String>,
+    moment: bool,
+    parameter: bool,
 }
 
 /// Every node of the parse tree, as the parser's own serialisation has it. Scalar nodes are objects with one key.
@@ -263,6 +292,8 @@ fn walk(value: &Value, found: &mut Found) {
                             walk(field, found);
                         }
                     },
+                    "SqlvalueFunction" => found.moment = true,
+                    "ParamRef" => found.parameter = true,
                     "RangeVar" => found.reads.extend(relation_of(field)),
                     _ => walk(field, found),
                 }
@@ -283,6 +314,8 @@ fn walk_lifted(sublink: &Value, row: &Value, found: &mut Found) {
     found.reads.append(&mut inner.reads);
     found.read_columns.extend(inner.columns.into_iter().filter_map(|(_, mut names)| names.pop()));
     found.read_columns.append(&mut inner.read_columns);
+    found.moment |= inner.moment;
+    found.parameter |= inner.parameter;
 }
 
 /// The relation that a node of FROM names.
@@ -318,10 +351,34 @@ mod tests {
 
     #[test]
     fn only_one_expression_is_taken() {
-        for text in ["", "a, b", "a FROM t", "1; DROP TABLE t", "a AS b", "a WHERE true", "1 UNION SELECT 2"] {
+        for text in [
+            "",
+            "$1",
+            "(SELECT x FROM t WHERE x = $2)",
+            "a, b",
+            "a FROM t",
+            "1; DROP TABLE t",
+            "a AS b",
+            "a WHERE true",
+            "1 UNION SELECT 2",
+        ] {
             assert!(Expr::parse(text).is_err(), "{text}");
         }
         assert!(Expr::parse("(SELECT max(x) FROM t)").is_ok_and(|expr| expr.has_subquery()));
         assert!(Expr::parse("t.*").is_ok_and(|expr| expr.uses_whole_row()));
+    }
+
+    #[test]
+    fn what_depends_on_the_moment_is_known() {
+        for text in [
+            "now()",
+            "a + CURRENT_DATE",
+            "pg_catalog.now()",
+            "localtimestamp",
+            "(SELECT max(x) FROM t WHERE y < now())",
+        ] {
+            assert!(Expr::parse(text).is_ok_and(|expr| expr.asks_the_moment()), "{text}");
+        }
+        assert!(Expr::parse("a || 'now()'").is_ok_and(|expr| !expr.asks_the_moment()));
     }
 }

@@ -8,6 +8,7 @@ mod expr;
 mod index_names;
 mod lift;
 mod made;
+mod name;
 mod parse;
 mod partition_bound;
 mod rewrite;

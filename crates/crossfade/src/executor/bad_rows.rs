@@ -7,6 +7,7 @@ use crossfade_core::sql::Sql;
 use crossfade_core::sql::TableName;
 use crossfade_core::step::KeyCut;
 use crossfade_core::step::Outcome;
+use crossfade_core::step::PlanKind;
 use crossfade_core::step::VerifyUnit;
 use tokio_postgres::types::Type;
 
@@ -26,7 +27,7 @@ impl Executor<'_> {
         if !is_about_data(&error) {
             return error;
         }
-        let go_on = sweep.go_on();
+        let go_on = self.go_on(sweep.outcome());
         match self.find_bad_row(sweep, chunk).await {
             Some(key) => error.hint(format!("the row is {key} of {}: {go_on}", sweep.relation())),
             None => error.hint(format!(
@@ -35,6 +36,21 @@ impl Executor<'_> {
                 chunk.to.saturating_sub(1),
                 sweep.relation()
             )),
+        }
+    }
+
+    /// What to do about a row that the server refuses.
+    fn go_on(&self, outcome: Outcome) -> &'static str {
+        match (self.stored.plan.kind, outcome) {
+            (PlanKind::Backfill, _) => {
+                "mend it (or the expression), then run the same command again; what is filled stays filled"
+            }
+            (PlanKind::Up | PlanKind::Down, Outcome::Verified | Outcome::Taken) => {
+                "mend it (or the expression), then run `crossfade migrate` again; what is filled stays filled. `crossfade rollback` undoes it all"
+            }
+            (PlanKind::Up | PlanKind::Down, Outcome::Lasting) => {
+                "mend it, then run `crossfade migrate` again: it goes on with this row, and no row is changed twice"
+            }
         }
     }
 
@@ -98,9 +114,9 @@ impl Executor<'_> {
                 "the row is the one with the key ({}) of {}: {}",
                 key.join(", "),
                 fill.unit.relation,
-                fill.go_on()
+                self.go_on(fill.outcome)
             )),
-            Err(_) => error.hint(fill.go_on()),
+            Err(_) => error.hint(self.go_on(fill.outcome)),
         }
     }
 
@@ -149,29 +165,10 @@ impl<'a> Sweep<'a> {
 }
 
 impl Sweep<'_> {
-    /// What to do about a row that the server refuses.
-    fn go_on(self) -> &'static str {
+    fn outcome(self) -> Outcome {
         match self {
-            Sweep::Fill(fill) => fill.go_on(),
-            Sweep::Count(_) => go_on(Outcome::Verified),
-        }
-    }
-}
-
-impl Fill<'_> {
-    /// What to do about a row that the server refuses.
-    fn go_on(&self) -> &'static str {
-        go_on(self.outcome)
-    }
-}
-
-fn go_on(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Verified | Outcome::Taken => {
-            "mend it (or the expression), then run `crossfade migrate` again; what is filled stays filled. `crossfade rollback` undoes it all"
-        }
-        Outcome::Lasting => {
-            "mend it, then run `crossfade migrate` again: it goes on with this row, and no row is changed twice"
+            Sweep::Fill(fill) => fill.outcome,
+            Sweep::Count(_) => Outcome::Verified,
         }
     }
 }

@@ -16,6 +16,7 @@ use crossfade_core::step::Backfill;
 use crossfade_core::step::BackfillUnit;
 use crossfade_core::step::ChunkBounds;
 use crossfade_core::step::Outcome;
+use crossfade_core::step::PlanKind;
 use crossfade_core::step::Step;
 use crossfade_core::step::Verify;
 use tokio_postgres::Client;
@@ -105,13 +106,14 @@ impl Executor<'_> {
             return Ok(Done::Unrecorded);
         }
         self.store.clear_cursor(&self.client, self.lease.epoch, self.stored.id, step.id).await?;
-        let message = format!(
-            "old and new form differ in {} of {} rows of {}; the first: {}",
-            found.differing,
-            found.rows,
-            verify.table,
-            found.keys.join(" | ")
-        );
+        let (differing, rows, table) = (found.differing, found.rows, &verify.table);
+        let what = match self.stored.plan.kind {
+            PlanKind::Up | PlanKind::Down => {
+                format!("old and new form differ in {differing} of {rows} rows of {table}")
+            }
+            PlanKind::Backfill => format!("{differing} of {rows} rows of {table} are left"),
+        };
+        let message = format!("{what}; the first: {}", found.keys.join(" | "));
         Err(Error::failed(message).hint(verify.help.clone()))
     }
 
@@ -290,15 +292,7 @@ impl Executor<'_> {
 
     fn check_stop(&self) -> Result<()> {
         if self.stop.is_requested() {
-            let command = match self.progress()?.direction {
-                crossfade_core::journal::Direction::Forward => "migrate",
-                crossfade_core::journal::Direction::Backward => "rollback",
-            };
-            return Err(Error::failed(format!(
-                "stopped at a chunk boundary in migration {}",
-                self.stored.plan.version
-            ))
-            .hint(format!("run `crossfade {command}` to go on from there")));
+            return Err(self.stopped("at a chunk boundary")?);
         }
         if !self.lease.is_held() {
             return Err(Error::failed("the connection that holds the lease is gone"));
@@ -352,10 +346,10 @@ enum Filled {
 }
 
 /// The bounds of a chunk as its statement takes them.
-pub(super) struct Bound(Vec<(Box<dyn ToSql + Sync + Send>, Type)>);
+pub(crate) struct Bound(Vec<(Box<dyn ToSql + Sync + Send>, Type)>);
 
 impl Bound {
-    pub(super) fn blocks(chunk: Chunk, bounds: ChunkBounds) -> Bound {
+    pub(crate) fn blocks(chunk: Chunk, bounds: ChunkBounds) -> Bound {
         let mut params: Vec<(Box<dyn ToSql + Sync + Send>, Type)> = match bounds {
             ChunkBounds::TidRange => vec![
                 (Box::new(format!("({},0)", chunk.from)), Type::TEXT),
@@ -375,7 +369,7 @@ impl Bound {
         Bound(vec![(Box::new(after), Type::TEXT_ARRAY), (Box::new(last), Type::TEXT_ARRAY)])
     }
 
-    pub(super) fn params(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
+    pub(crate) fn params(&self) -> Vec<(&(dyn ToSql + Sync), Type)> {
         self.0.iter().map(|(value, of_type)| (&**value as &(dyn ToSql + Sync), of_type.clone())).collect()
     }
 }

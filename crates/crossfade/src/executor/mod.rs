@@ -9,6 +9,7 @@ mod ddl;
 mod keys;
 mod locks;
 
+pub(crate) use chunks::Bound;
 pub(crate) use chunks::Compared;
 
 use std::path::PathBuf;
@@ -30,6 +31,7 @@ use crossfade_core::journal::state_of;
 use crossfade_core::sql::Ident;
 use crossfade_core::step::Action;
 use crossfade_core::step::Assert;
+use crossfade_core::step::PlanKind;
 use crossfade_core::step::Step;
 use crossfade_core::step::StepId;
 use tokio_postgres::Client;
@@ -92,7 +94,7 @@ impl Executor<'_> {
 
     fn progress(&self) -> Result<Progress> {
         fold(&self.stored.plan, &self.stored.events).map_err(|error| {
-            Error::failed(format!("the journal of migration {} does not add up", self.stored.plan.version))
+            Error::failed(format!("the journal of {} does not add up", self.stored.plan.title()))
                 .hint("nothing was changed; look at the table `events` in the journal's schema")
                 .caused_by(error)
         })
@@ -118,12 +120,7 @@ impl Executor<'_> {
         });
         loop {
             if self.stop.is_requested() {
-                let command = if self.progress()?.direction == Direction::Backward { "rollback" } else { "migrate" };
-                return Err(Error::failed(format!(
-                    "stopped at a safe point in migration {}",
-                    self.stored.plan.version
-                ))
-                .hint(format!("run `crossfade {command}` to go on from there")));
+                return Err(self.stopped("at a safe point")?);
             }
             if !self.lease.is_held() {
                 return Err(Error::failed("the connection that holds the lease is gone"));
@@ -140,7 +137,7 @@ impl Executor<'_> {
                     return Ok(State::RolledBack);
                 }
                 Decision::Paused => {
-                    return Err(Error::refused(format!("migration {} is paused", self.stored.plan.version)));
+                    return Err(Error::refused(format!("{} is paused", self.stored.plan.title())));
                 }
                 Decision::Stuck(id) => return Err(self.no_way_back(id)?),
             }
@@ -171,6 +168,17 @@ impl Executor<'_> {
         self.store
             .append(client, self.lease.epoch, self.stored.id, &self.stored.plan.version, events, state, took)
             .await
+    }
+
+    /// Somebody asked to stop, and this is how to go on.
+    fn stopped(&self, place: &str) -> Result<Error> {
+        let plan = &self.stored.plan;
+        let command = match (plan.kind, self.progress()?.direction) {
+            (PlanKind::Up | PlanKind::Down, Direction::Backward) => "crossfade rollback".to_owned(),
+            (PlanKind::Backfill, _) | (_, Direction::Forward) => plan.command(),
+        };
+        Ok(Error::failed(format!("stopped {place} in {}", plan.title()))
+            .hint(format!("run `{command}` to go on from there")))
     }
 
     fn step(&self, id: StepId) -> Result<Step> {

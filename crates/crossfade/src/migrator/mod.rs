@@ -1,5 +1,6 @@
 //! The front door, thin: which migrations, in which order, and who may.
 
+mod backfill;
 mod history;
 mod planning;
 mod session;
@@ -8,6 +9,7 @@ mod status;
 use crossfade_core::journal::Direction;
 use crossfade_core::journal::Request;
 use crossfade_core::journal::State;
+use crossfade_core::plan::BackfillRequest;
 use crossfade_core::sql::Ident;
 use crossfade_core::step::Action;
 use crossfade_core::step::Phase;
@@ -22,6 +24,7 @@ use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::Fault;
 use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
+use crate::report::BackfillReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
 use crate::report::RunMigration;
@@ -48,6 +51,13 @@ pub struct MigrateOptions {
 /// What any command that changes something takes.
 #[derive(Clone, Debug, Default)]
 pub struct RunOptions {
+    /// Wait for another runner to finish, instead of refusing.
+    pub wait: bool,
+}
+
+/// What `backfill` is to do, beside what it copies.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BackfillOptions {
     /// Wait for another runner to finish, instead of refusing.
     pub wait: bool,
 }
@@ -316,6 +326,21 @@ impl Migrator {
         Ok(RunReport { format: REPORT_FORMAT, migrations: vec![done] })
     }
 
+    /// Copies one column in small transactions, for an expand that was made by hand. What was begun and not finished goes on.
+    ///
+    /// # Errors
+    ///
+    /// When the request is refused, a row can't be filled, rows are left after many sweeps, or another runner is at work.
+    pub async fn backfill(
+        &self,
+        request: &BackfillRequest,
+        options: BackfillOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<BackfillReport> {
+        backfill::run(self, request, options, observer, stop).await
+    }
+
     /// Compares old and new form again. Changes nothing.
     ///
     /// # Errors
@@ -429,6 +454,8 @@ mod tests {
         is_send(migrator.contract(None, RunOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.rollback(None, RunOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.purge(None, RunOptions::default(), &mut Unobserved, &stop));
+        let request = BackfillRequest::read("t", "a", "b", None, None).unwrap();
+        is_send(migrator.backfill(&request, BackfillOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.verify(None, &mut Unobserved, &stop));
     }
 }

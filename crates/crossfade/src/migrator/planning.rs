@@ -99,46 +99,41 @@ pub(super) fn plan_down_file(
     audited(plan)
 }
 
-fn audited(plan: Plan) -> Result<Plan> {
+pub(super) fn audited(plan: Plan) -> Result<Plan> {
     let problems = audit(&plan);
     if problems.is_empty() {
         return Ok(plan);
     }
-    Err(Error::failed(format!(
-        "the plan of migration {} breaks a rule of its own: {}",
-        plan.version,
-        problems.join("; ")
-    ))
-    .hint("this is a defect of crossfade; nothing was changed. Please report it with the migration's file"))
+    Err(Error::failed(format!("the plan of {} breaks a rule of its own: {}", plan.title(), problems.join("; ")))
+        .hint("this is a defect of crossfade; nothing was changed. Please report it with the migration's file"))
 }
 
 /// Asks the server whether it accepts the expressions of a plan. Changes nothing.
 pub(super) async fn preflight(client: &Client, file: &SourceFile, plan: &Plan) -> Result<()> {
+    let findings = ask_the_server(client, plan).await?;
+    if findings.is_empty() { Ok(()) } else { Err(refused(&file.version, &file.name, &file.path, &file.text, findings)) }
+}
+
+/// What the server has against the expressions of a plan.
+pub(super) async fn ask_the_server(client: &Client, plan: &Plan) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for check in &plan.preflight {
         client.batch_execute("BEGIN READ ONLY; SET LOCAL lock_timeout = '5s'").await.doing("check the plan")?;
         let result = client.query_typed(check.query.as_str(), &[]).await;
         client.batch_execute("ROLLBACK").await.doing("check the plan")?;
-        match result {
-            Ok(rows) => {
-                if let Some(row) = rows.first() {
-                    let mut finding = check.finding.clone();
-                    finding.message =
-                        format!("{}: {}", finding.message, row.get::<_, Option<String>>(0).unwrap_or_default());
-                    findings.push(finding);
-                }
-            }
+        let wrong = match result {
+            Ok(rows) => rows.first().map(|row| row.get::<_, Option<String>>(0).unwrap_or_default()),
             Err(error) => match error.as_db_error() {
-                Some(db) => {
-                    let mut finding = check.finding.clone();
-                    finding.message = format!("{}: {}", finding.message, describe(db));
-                    findings.push(finding);
-                }
+                Some(db) => Some(describe(db)),
                 None => return Err(error).doing("check the plan"),
             },
+        };
+        if let Some(wrong) = wrong {
+            let message = format!("{}: {wrong}", check.finding.message);
+            findings.push(Finding { message, ..check.finding.clone() });
         }
     }
-    if findings.is_empty() { Ok(()) } else { Err(refused(&file.version, &file.name, &file.path, &file.text, findings)) }
+    Ok(findings)
 }
 
 /// The plans of what is pending, each on the schema that the ones before it leave; of what has begun, the stored plan.

@@ -151,7 +151,7 @@ impl<'a> Session<'a> {
         let down = file.down.as_ref().map(|(_, text)| text.as_str());
         let files = PlanFiles {
             up_sql: match plan.kind {
-                PlanKind::Up => file.text.trim_start_matches('\u{feff}'),
+                PlanKind::Up | PlanKind::Backfill => file.text.trim_start_matches('\u{feff}'),
                 PlanKind::Down => down.unwrap_or_default(),
             },
             down_sql: down,
@@ -168,28 +168,31 @@ impl<'a> Session<'a> {
             .ok_or_else(|| Error::failed(format!("migration {version} is not in the tracking table")))
     }
 
+    /// Goes on with a migration's plan, after a request where there is one.
+    pub async fn go_on(&mut self, row: &TrackedRow, request: Option<Request>) -> Result<RunMigration> {
+        let state = self.carry_on(row.plan_id, request).await?;
+        let mut row = self.row(&row.version).await?;
+        row.state = state;
+        let done = run_migration(&row);
+        self.observer.notice(Notice::MigrationStopped {
+            version: done.version.clone(),
+            name: done.name.clone(),
+            state: done.state,
+            next: done.next.clone(),
+        });
+        Ok(done)
+    }
+
     /// Goes on with a stored plan, after a request where there is one. A lost connection is made anew, and the work goes on from the
     /// journal.
-    pub async fn go_on(&mut self, row: &TrackedRow, request: Option<Request>) -> Result<RunMigration> {
+    pub async fn carry_on(&mut self, plan_id: i64, request: Option<Request>) -> Result<State> {
         let mut request = request;
         let mut losses = 0;
         loop {
-            let result = self.try_go_on(row, &mut request).await;
+            let result = self.try_carry_on(plan_id, &mut request).await;
             let gone = self.client.is_closed() || !self.lease.is_held();
             let lost = gone || result.as_ref().is_err_and(Error::is_connection_lost);
             match result {
-                Ok(state) => {
-                    let mut row = self.row(&row.version).await?;
-                    row.state = state;
-                    let done = run_migration(&row);
-                    self.observer.notice(Notice::MigrationStopped {
-                        version: done.version.clone(),
-                        name: done.name.clone(),
-                        state: done.state,
-                        next: done.next.clone(),
-                    });
-                    return Ok(done);
-                }
                 Err(error)
                     if lost
                         && error.kind() == ErrorKind::Failed
@@ -201,6 +204,7 @@ impl<'a> Session<'a> {
                         .notice(Notice::Retrying { reason: format!("the connection was lost ({})", error.chain()) });
                     self.reconnect(&mut losses).await?;
                 }
+                Ok(state) => return Ok(state),
                 Err(error) => return Err(error),
             }
         }
@@ -229,9 +233,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn try_go_on(&mut self, row: &TrackedRow, request: &mut Option<Request>) -> Result<State> {
-        let row = self.row(&row.version).await?;
-        let stored = self.store.load(&self.client, row.plan_id).await?;
+    async fn try_carry_on(&mut self, plan_id: i64, request: &mut Option<Request>) -> Result<State> {
+        let stored = self.store.load(&self.client, plan_id).await?;
         let client = connect_worker(&self.migrator.target, &self.store.schema, &self.lease).await?;
         let mut executor = self.executor(stored, client);
         if let Some(asked) = *request {
@@ -246,7 +249,7 @@ impl<'a> Session<'a> {
 
     fn executor(&mut self, stored: StoredPlan, client: Client) -> Executor<'_> {
         let suffix = match stored.plan.kind {
-            PlanKind::Up => "",
+            PlanKind::Up | PlanKind::Backfill => "",
             PlanKind::Down => "_down",
         };
         let path: PathBuf =
@@ -275,6 +278,27 @@ impl<'a> Session<'a> {
                 Phase::Purge => progress.purge_requested,
                 Phase::Expand | Phase::Migrate => false,
             })
+    }
+
+    /// A backfill that was begun on the same tables in the same way, as far as it came.
+    pub async fn begun_backfill(&self, plan: &Plan) -> Result<Option<StoredPlan>> {
+        for id in self.store.backfills(&self.client).await? {
+            let stored = self.store.load(&self.client, id).await?;
+            if stored.plan.name == plan.name && stored.plan.assumes == plan.assumes {
+                return Ok(Some(stored));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Stores the plan of a backfill.
+    pub async fn record_backfill(&self, plan: &Plan, statement: &str) -> Result<StoredPlan> {
+        self.store.record_alone(&self.client, self.lease.epoch, plan, statement).await
+    }
+
+    /// A stored plan as it is now.
+    pub async fn stored(&self, plan_id: i64) -> Result<StoredPlan> {
+        self.store.load(&self.client, plan_id).await
     }
 
     /// Whether a failed migration failed behind the hold for the deploy.

@@ -18,7 +18,9 @@ use crate::error::Result;
 use crate::postgres::lease::APPLICATION;
 use crate::postgres::lease::current_runner;
 use crate::postgres::store::Store;
+use crate::postgres::store::StoredPlan;
 use crate::postgres::store::TrackedRow;
+use crate::report::BackfillStatus;
 use crate::report::MigrationStatus;
 use crate::report::ProgressReport;
 use crate::report::REPORT_FORMAT;
@@ -31,10 +33,11 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     let files = if Path::new(&migrator.config.migrations).exists() { migrator.files()? } else { Vec::new() };
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
-    let (rows, runner) = if store.exists(&client).await? {
-        (store.rows(&client).await?, current_runner(&client, &store.schema).await?)
+    let (rows, runner, backfills) = if store.exists(&client).await? {
+        let runner = current_runner(&client, &store.schema).await?;
+        (store.rows(&client).await?, runner, backfills(&client, &store).await?)
     } else {
-        (Vec::new(), None)
+        (Vec::new(), None, Vec::new())
     };
     let mut migrations = Vec::new();
     for row in &rows {
@@ -49,7 +52,14 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
         .into_iter()
         .map(|problem| format!("{} ({})", problem.what, problem.hint))
         .collect();
-    Ok(StatusReport { format: REPORT_FORMAT, database: migrator.target.display(), runner, migrations, problems })
+    Ok(StatusReport {
+        format: REPORT_FORMAT,
+        database: migrator.target.display(),
+        runner,
+        migrations,
+        backfills,
+        problems,
+    })
 }
 
 fn pending(file: &SourceFile) -> MigrationStatus {
@@ -94,15 +104,9 @@ async fn of_row(
     };
     if !matches!(row.state, State::Applied | State::RolledBack) {
         let stored = store.load(client, row.plan_id).await?;
-        match fold(&stored.plan, &stored.events) {
-            Ok(progress) => {
-                status.state = state_of(&stored.plan, &progress);
-                status.step = current_step(&stored.plan, &progress);
-                status.progress = progress_of(&stored.plan, &progress);
-                status.error = progress.error;
-            }
-            Err(error) => status.error = Some(error.to_string()),
-        }
+        let place = place(&stored);
+        status.state = place.state.unwrap_or(status.state);
+        (status.step, status.progress, status.error) = (place.step, place.progress, place.error);
     }
     if status.state == State::Contracted {
         let left = migrator.config.retain.as_secs_f64() - row.contracted_for.unwrap_or(0.0);
@@ -113,6 +117,41 @@ async fn of_row(
     }
     status.next = next_text(status.state, &row.version);
     Ok(status)
+}
+
+/// What `crossfade backfill` was called for. No migration, so nothing that the files are compared with.
+async fn backfills(client: &Client, store: &Store) -> Result<Vec<BackfillStatus>> {
+    let mut found = Vec::new();
+    for id in store.backfills(client).await? {
+        let stored = store.load(client, id).await?;
+        let command = stored.plan.command();
+        let Place { state, step, progress, error } = place(&stored);
+        let state = state.unwrap_or(State::Failed);
+        let next = (state != State::Applied).then(|| format!("`{command}` goes on"));
+        found.push(BackfillStatus { command, statement: stored.up_sql, state, next, step, progress, error });
+    }
+    Ok(found)
+}
+
+/// How far a stored plan has come.
+struct Place {
+    /// None where the journal does not add up.
+    state: Option<State>,
+    step: Option<StepReport>,
+    progress: Option<ProgressReport>,
+    error: Option<String>,
+}
+
+fn place(stored: &StoredPlan) -> Place {
+    match fold(&stored.plan, &stored.events) {
+        Ok(progress) => Place {
+            state: Some(state_of(&stored.plan, &progress)),
+            step: current_step(&stored.plan, &progress),
+            progress: progress_of(&stored.plan, &progress),
+            error: progress.error,
+        },
+        Err(error) => Place { state: None, step: None, progress: None, error: Some(error.to_string()) },
+    }
 }
 
 fn at(plan: &Plan, progress: &Progress) -> Option<usize> {

@@ -12,6 +12,7 @@ use crossfade_core::journal::fold;
 use crossfade_core::journal::state_of;
 use crossfade_core::sql;
 use crossfade_core::sql::Ident;
+use crossfade_core::sql::Literal;
 use crossfade_core::step::Plan;
 use crossfade_core::step::PlanKind;
 use crossfade_core::step::StepId;
@@ -102,6 +103,15 @@ fn state_from(name: &str) -> Option<State> {
     ]
     .into_iter()
     .find(|state| state.name() == name)
+}
+
+/// As the column `kind` spells it.
+fn kind_name(kind: PlanKind) -> &'static str {
+    match kind {
+        PlanKind::Up => "up",
+        PlanKind::Down => "down",
+        PlanKind::Backfill => "backfill",
+    }
 }
 
 impl Store {
@@ -218,7 +228,7 @@ impl Store {
         };
         let plan: Plan = serde_json::from_str(row.get(0)).map_err(damaged)?;
         if plan.format > crossfade_core::step::PLAN_FORMAT {
-            return Err(Error::refused(format!("migration {} was planned by a newer crossfade", plan.version))
+            return Err(Error::refused(format!("{} was planned by a newer crossfade", plan.title()))
                 .hint("use that one to finish it"));
         }
         let query = sql!("SELECT event::text FROM {}.events WHERE plan_id = $1 ORDER BY id", self.schema);
@@ -239,35 +249,60 @@ impl Store {
         Ok(StoredPlan { id: plan_id, plan, events, up_sql: row.get(1) })
     }
 
+    /// Stores a plan that belongs to no migration, and its first event.
+    pub async fn record_alone(&self, client: &Client, epoch: i64, plan: &Plan, statement: &str) -> Result<StoredPlan> {
+        let doing = "store the plan";
+        client.batch_execute("BEGIN").await.doing(doing)?;
+        let done = async {
+            let files = PlanFiles { up_sql: statement, down_sql: None, git_commit: None };
+            let id = self.insert_plan(client, plan, &files).await?;
+            let events = vec![Event::PlanRecorded];
+            self.append(client, epoch, id, &plan.version, &events, State::Pending, 0).await?;
+            Ok(StoredPlan { id, plan: plan.clone(), events, up_sql: statement.to_owned() })
+        };
+        finish(client, done.await, doing).await
+    }
+
+    /// The newest plan of each backfill that was ever begun alone.
+    pub async fn backfills(&self, client: &Client) -> Result<Vec<i64>> {
+        let query = sql!(
+            "SELECT id FROM (SELECT DISTINCT ON (plan ->> 'name') id FROM {}.plans WHERE kind = {} ORDER BY plan ->> 'name', id DESC) AS newest ORDER BY id",
+            self.schema,
+            Literal(kind_name(PlanKind::Backfill).to_owned())
+        );
+        let rows = client.query_typed(query.as_str(), &[]).await.doing("read the backfills")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    async fn insert_plan(&self, client: &Client, plan: &Plan, files: &PlanFiles<'_>) -> Result<i64> {
+        let json = serde_json::to_string(plan)
+            .map_err(|error| Error::failed("could not write the plan down").caused_by(error))?;
+        let insert = sql!(
+            "INSERT INTO {}.plans (version, kind, plan, up_sql, down_sql) VALUES ($1, $2, $3::text::json, $4, $5) RETURNING id",
+            self.schema
+        );
+        let row = client
+            .query_typed_one(
+                insert.as_str(),
+                &[
+                    (&plan.version, Type::TEXT),
+                    (&kind_name(plan.kind), Type::TEXT),
+                    (&json, Type::TEXT),
+                    (&files.up_sql, Type::TEXT),
+                    (&files.down_sql, Type::TEXT),
+                ],
+            )
+            .await
+            .doing("store the plan")?;
+        Ok(row.get(0))
+    }
+
     /// Stores a plan and its first event, and makes it the migration's current one.
     pub async fn record(&self, client: &Client, epoch: i64, plan: &Plan, files: &PlanFiles<'_>) -> Result<StoredPlan> {
         let doing = "store the plan";
-        let json = serde_json::to_string(plan)
-            .map_err(|error| Error::failed("could not write the plan down").caused_by(error))?;
-        let kind = match plan.kind {
-            PlanKind::Up => "up",
-            PlanKind::Down => "down",
-        };
         client.batch_execute("BEGIN").await.doing(doing)?;
         let done = async {
-            let insert = sql!(
-                "INSERT INTO {}.plans (version, kind, plan, up_sql, down_sql) VALUES ($1, $2, $3::text::json, $4, $5) RETURNING id",
-                self.schema
-            );
-            let row = client
-                .query_typed_one(
-                    insert.as_str(),
-                    &[
-                        (&plan.version, Type::TEXT),
-                        (&kind, Type::TEXT),
-                        (&json, Type::TEXT),
-                        (&files.up_sql, Type::TEXT),
-                        (&files.down_sql, Type::TEXT),
-                    ],
-                )
-                .await
-                .doing(doing)?;
-            let id: i64 = row.get(0);
+            let id = self.insert_plan(client, plan, files).await?;
             let events = vec![Event::PlanRecorded];
             let progress = fold(plan, &events)
                 .map_err(|error| Error::failed("an event does not fit the journal").caused_by(error))?;
