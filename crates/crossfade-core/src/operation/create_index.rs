@@ -181,18 +181,31 @@ pub(super) fn build(
     if table.kind != TableKind::Partitioned {
         return build_one(steps, phase, &table.name, &full, &definition);
     }
-    let mut branches = if definition.is_only() {
-        vec![Branch { table: table.name.clone(), index: full.clone(), parent: None, origin: Origin::Made }]
+    let branches = if definition.is_only() {
+        vec![Branch { table: table.name.clone(), index: full, parent: None, origin: Origin::Made }]
     } else {
         let mut names = Names::of(steps.now());
         index_tree::branches(steps.now(), &mut names, table, &definition, name, Label::Index)
     };
-    make(cx, steps, phase, table, &branches, &definition);
+    build_tree(cx, steps, phase, table, branches, &definition);
+}
+
+/// Builds the indexes of a partitioned table and of its partitions: first those without rows, then each of the others, which is attached to them.
+pub(super) fn build_tree(
+    cx: &PlanContext<'_>,
+    steps: &mut StepsBuilder<'_>,
+    phase: Phase,
+    table: &Table,
+    mut branches: Vec<Branch>,
+    definition: &IndexDefinition,
+) {
+    let Some(full) = branches.first().map(|root| root.index.clone()) else { return };
+    make(cx, steps, phase, table, &branches, definition);
     branches.retain(|branch| !matches!(branch.origin, Origin::Made));
     let (found, built): (Vec<Branch>, Vec<Branch>) =
         branches.into_iter().partition(|branch| matches!(branch.origin, Origin::Found(_)));
     for branch in &built {
-        build_one(steps, phase, &branch.table, &branch.index, &definition);
+        build_one(steps, phase, &branch.table, &branch.index, definition);
     }
     let drop = || vec![sql!("DROP INDEX IF EXISTS {}", full)];
     for (at, branch) in built.iter().enumerate() {

@@ -104,7 +104,7 @@ fn sync_refusals(cx: &PlanContext<'_>, table: &Table, column: &str, span: Span) 
             .help("change it by hand, or turn inheritance into partitioning first"),
         );
     }
-    if table.partition_key.iter().any(|name| name == column) {
+    if cx.catalog.tree(table).iter().any(|relation| relation.partition_key.iter().any(|name| name == column)) {
         findings.push(Finding::error("partition-key", span, format!("{what} is part of the partition key"))
             .help("a trigger may not move a row to another partition: make a new table partitioned by the new column and move the rows"));
     }

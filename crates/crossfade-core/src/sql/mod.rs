@@ -45,6 +45,7 @@ pub use partition_bound::PartitionKey;
 pub use partition_bound::PartitionStrategy;
 pub use partition_bound::RangeEnd;
 pub use rewrite::IndexDefinition;
+pub use rewrite::add_key;
 pub use rewrite::alter_table_on;
 pub use rewrite::rename_columns_in_constraint;
 pub use rewrite::rename_columns_in_foreign_key;

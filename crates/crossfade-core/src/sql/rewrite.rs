@@ -328,6 +328,38 @@ pub fn alter_table_on(text: &Sql, table: &TableName) -> Option<Sql> {
     deparse(NodeEnum::AlterTableStmt(alter)).map(|text| Sql::from_source(&text))
 }
 
+/// The ALTER TABLE that adds a UNIQUE or a PRIMARY KEY which the server rendered, under another name and over other columns, with the storage
+/// parameters of its index. None where it is no key.
+pub fn add_key(
+    table: &TableName,
+    name: &Ident,
+    definition: &ServerText,
+    names: &BTreeMap<String, String>,
+    index: &IndexDefinition,
+) -> Option<Sql> {
+    let parsed = pg_query::parse(&format!("{ADD_CONSTRAINT}{}", definition.as_str()), 0).ok()?;
+    let NodeEnum::AlterTableStmt(mut alter) = parsed.protobuf.stmts.into_iter().next()?.stmt?.node? else {
+        return None;
+    };
+    let relation = alter.relation.as_mut()?;
+    relation.schemaname = table.schema.as_str().to_owned();
+    relation.relname = table.name.as_str().to_owned();
+    let NodeEnum::AlterTableCmd(command) = alter.cmds.first_mut()?.node.as_mut()? else { return None };
+    let NodeEnum::Constraint(constraint) = command.def.as_mut()?.node.as_mut()? else { return None };
+    if !matches!(constraint.contype(), protobuf::ConstrType::ConstrUnique | protobuf::ConstrType::ConstrPrimary) {
+        return None;
+    }
+    constraint.conname = name.as_str().to_owned();
+    constraint.options.clone_from(&index.statement.options);
+    for column in constraint.keys.iter_mut().chain(&mut constraint.including) {
+        let Some(NodeEnum::String(text)) = &mut column.node else { return None };
+        if let Some(name) = names.get(&text.sval) {
+            text.sval.clone_from(name);
+        }
+    }
+    deparse(NodeEnum::AlterTableStmt(alter)).map(|text| Sql::from_source(&text))
+}
+
 /// The expression of a CHECK constraint that the server rendered, over other columns. None where it is no CHECK.
 pub fn rename_columns_in_constraint(definition: &ServerText, names: &BTreeMap<String, String>) -> Option<Sql> {
     let constraint = parse_constraint(definition)?;
@@ -382,6 +414,24 @@ mod tests {
                 .map_or_else(|| "none".to_owned(), |sql| sql.to_string())
         });
         insta::assert_snapshot!(renamed.join("\n"));
+    }
+
+    #[test]
+    fn a_key_keeps_its_details_over_other_columns() {
+        let keys = [
+            "UNIQUE (name, age)",
+            "UNIQUE NULLS NOT DISTINCT (age, name) INCLUDE (name, \"Odd\") DEFERRABLE INITIALLY DEFERRED",
+            "PRIMARY KEY (name)",
+            "CHECK ((name > 0))",
+        ];
+        let index = IndexDefinition::parse_text("CREATE UNIQUE INDEX i ON t USING btree (name) WITH (fillfactor='70')")
+            .expect("it is an index");
+        let table = TableName::new("Odd schema", "order");
+        let added = keys.map(|key| {
+            add_key(&table, &Ident::new("k 1"), &ServerText::from_server(key), &names(), &index)
+                .map_or_else(|| "none".to_owned(), |sql| sql.to_string())
+        });
+        insta::assert_snapshot!(added.join("\n"));
     }
 
     #[test]

@@ -107,3 +107,41 @@ fn a_partition_is_made_without_reading_the_default_one() {
         }
     });
 }
+
+#[test]
+fn a_partition_that_comes_while_a_type_change_waits_is_changed_too() {
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            let before = "CREATE TABLE events (id integer, day integer, n integer, UNIQUE (day, id, n), PRIMARY KEY (id, day)) PARTITION BY LIST (day);
+                CREATE TABLE events_1 PARTITION OF events FOR VALUES IN (1);
+                CREATE INDEX by_id ON events (id DESC);
+                INSERT INTO events SELECT g, 1 FROM generate_series(1, 300) AS g";
+            database.run(before).await.expect("the tables are made");
+            let migration = "ALTER TABLE events ALTER COLUMN id TYPE bigint;";
+            let project = Project::new(&database, &[("001_type.sql", migration)]);
+            let step = async |command: Command| command.on(&project.migrator).await;
+            assert_eq!(step(Command::Migrate).await, Ok(Some(State::Ready)));
+            database
+                .run("CREATE TABLE events_2 PARTITION OF events FOR VALUES IN (2); INSERT INTO events SELECT g, 2 FROM generate_series(1, 300) AS g")
+                .await
+                .expect("a partition is made");
+            assert_eq!(step(Command::Contract).await, Ok(Some(State::Contracted)));
+            let complete = "SELECT count(*) || ' ' || bool_and(indisvalid) FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid \
+                            AND a.attname = 'id' AND a.attnum = ANY (i.indkey) WHERE i.indrelid::regclass::text LIKE 'events%'";
+            assert_eq!(database.value(complete).await, "9 true", "PostgreSQL {}", server.major());
+            let twice = database.run("INSERT INTO events (id, day) VALUES (7, 2)").await.expect_err("the key holds");
+            assert!(twice.contains("23505"), "{twice}");
+            assert_eq!(step(Command::Rollback).await, Ok(Some(State::RolledBack)));
+            assert_eq!(database.value(complete).await, "9 true", "PostgreSQL {}", server.major());
+            database
+                .run("CREATE TABLE events_3 PARTITION OF events FOR VALUES IN (3); INSERT INTO events (id, day) VALUES (7, 3)")
+                .await
+                .expect("another one is made");
+            assert_eq!(step(Command::Migrate).await, Ok(Some(State::Ready)));
+            assert_eq!(step(Command::Contract).await, Ok(Some(State::Contracted)));
+            assert_eq!(step(Command::Purge).await, Ok(Some(State::Applied)));
+            assert_eq!(database.value(complete).await, "12 true", "PostgreSQL {}", server.major());
+        }
+    });
+}

@@ -2,15 +2,15 @@
 
 use super::Names;
 use super::Part;
+use super::index::IndexTree;
+use super::index::Twig;
 use crate::catalog::Constraint;
 use crate::catalog::ConstraintKind;
-use crate::catalog::Index;
+use crate::catalog::Table;
 use crate::lock::LockMode;
 use crate::plan::StepsBuilder;
 use crate::sql;
 use crate::sql::Ident;
-use crate::sql::IndexDefinition;
-use crate::sql::TableName;
 use crate::sql::rename_columns_in_constraint;
 use crate::step::Concurrently;
 use crate::step::Phase;
@@ -22,19 +22,15 @@ impl<'a> Part<'a> {
         self.columns.iter().any(|retype| columns.contains(&retype.column.name))
     }
 
-    /// Indexes on at least one of the columns, those of constraints included.
-    pub(super) fn indexes(&self) -> impl Iterator<Item = &'a Index> {
-        self.table.indexes.iter().filter(|index| index.valid && self.is_on(&index.columns))
-    }
-
-    pub(super) fn checks(&self) -> impl Iterator<Item = &'a Constraint> {
-        let constraints = self.table.constraints.iter().filter(|constraint| self.is_on(&constraint.columns));
-        constraints.filter(|constraint| constraint.kind == ConstraintKind::Check)
-    }
-
-    /// The constraint that owns an index.
-    pub(super) fn owner(&self, index: &Index) -> Option<&'a Constraint> {
-        self.table.constraints.iter().find(|constraint| Some(&constraint.name) == index.constraint.as_ref())
+    /// CHECKs on at least one of the columns, those of single partitions included, each with the table that has it of its own.
+    pub(super) fn checks(&self) -> Vec<(&'a Table, &'a Constraint)> {
+        let relations = self.cx.catalog.tree(self.table).into_iter();
+        let own = |relation: &'a Table| {
+            let whole = relation.name == self.table.name;
+            let checks = relation.constraints.iter().filter(|known| known.kind == ConstraintKind::Check);
+            checks.filter(move |check| whole || !check.inherited).map(move |check| (relation, check))
+        };
+        relations.flat_map(own).filter(|(_, check)| self.is_on(&check.columns)).collect()
     }
 
     pub(super) fn shadows(&self) -> Names {
@@ -43,30 +39,60 @@ impl<'a> Part<'a> {
         pairs.collect()
     }
 
-    pub(super) fn in_schema(&self, name: Ident) -> TableName {
-        TableName { schema: self.table.name.schema.clone(), name }
-    }
-
-    /// An index under another name and over other columns, built without a lock that keeps out writers.
-    pub(super) fn rebuilt(&self, index: &Index, own: Ident, names: &Names) -> Option<(Concurrently, Concurrently)> {
-        let definition = IndexDefinition::parse(&index.definition)?.renaming(names)?;
-        let run = definition.named(&own).on(&self.table.name).concurrently(true).to_sql()?;
-        let name = self.in_schema(own);
-        let valid = Probe::IndexIsValid { index: name.clone(), table: self.table.name.clone(), definition: None };
+    /// The index of one relation under another name and over other columns, built without a lock that keeps out writers.
+    pub(super) fn rebuilt(
+        tree: &IndexTree<'_>,
+        twig: &Twig<'_>,
+        own: Ident,
+        names: &Names,
+    ) -> Option<(Concurrently, Concurrently)> {
+        let run = tree.renamed(names)?.named(&own).on(&twig.table.name).concurrently(true).to_sql()?;
+        let name = twig.full(own);
+        let valid = Probe::IndexIsValid { index: name.clone(), table: twig.table.name.clone(), definition: None };
         let drop = sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", name);
         let gone = Concurrently { run: drop, probe: Probe::IndexIsGone { index: name } };
         Some((Concurrently { run, probe: valid }, gone))
     }
 
-    pub(super) fn build(&self, steps: &mut StepsBuilder<'_>) {
-        let (cx, table) = (self.cx, self.table);
-        for index in self.indexes() {
-            if let Some((build, gone)) = self.rebuilt(index, cx.own_name("ix", &index.name), &self.shadows()) {
-                let says = format!("build the new {} on {}", index.name, table.name);
-                steps.concurrently(Phase::Migrate, &table.name, says, build, Some(gone));
+    fn build_index(&self, tree: &IndexTree<'_>, steps: &mut StepsBuilder<'_>) {
+        let (cx, shadows) = (self.cx, self.shadows());
+        if tree.is_partitioned() && tree.owner.is_none() {
+            let Some(definition) = tree.renamed(&shadows) else { return };
+            let branches = tree.beside(cx);
+            return super::super::create_index::build_tree(
+                cx,
+                steps,
+                Phase::Migrate,
+                tree.table,
+                branches,
+                &definition,
+            );
+        }
+        for twig in tree.leaves() {
+            if let Some((build, gone)) = Self::rebuilt(tree, twig, twig.beside(cx), &shadows) {
+                let says = format!("build the new {} on {}", twig.known.as_str(), twig.table.name);
+                steps.concurrently(Phase::Migrate, &twig.table.name, says, build, Some(gone));
             }
         }
-        for check in self.checks() {
+        if let (true, false, Some(owner)) = (tree.is_partitioned(), tree.index.primary, tree.owner) {
+            let own = cx.own_name("ix", &owner.name);
+            steps.ddl(
+                Phase::Migrate,
+                tree.table,
+                LockMode::AccessExclusive,
+                format!("enforce {} for the new column of {}", owner.name, tree.table.name),
+                tree.add_constraints(owner, &shadows, |twig| (twig.beside(cx), twig.beside(cx))),
+                vec![sql!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", tree.table.name, own)],
+            );
+        }
+    }
+
+    pub(super) fn build(&self, steps: &mut StepsBuilder<'_>) {
+        let (cx, table) = (self.cx, self.table);
+        for tree in &self.trees {
+            self.build_index(tree, steps);
+        }
+        for (table, check) in self.checks() {
             let own = cx.own_name("ck", &check.name);
             let Some(definition) = rename_columns_in_constraint(&check.definition, &self.shadows()) else { continue };
             steps.ddl(

@@ -12,8 +12,6 @@ use crate::sql;
 use crate::sql::Expr;
 use crate::sql::Ident;
 use crate::sql::Literal;
-use crate::sql::Number;
-use crate::sql::ServerText;
 use crate::sql::Sql;
 use crate::step::Preflight;
 
@@ -136,26 +134,5 @@ impl Retype {
                     .help("ALTER COLUMN … DROP DEFAULT in front of it and SET DEFAULT behind it, in the same file")
             },
         }
-    }
-
-    /// What a type change leaves as it is, and the shadow does not have: comment, statistics target, options, grants. Storage and compression
-    /// are not among it: the server sets them back to the type's own (measured on 13 to 18).
-    pub(super) fn attributes(&self) -> Vec<Sql> {
-        let (table, name) = (&self.table.name, self.name());
-        let mut all = Vec::new();
-        if let Some(comment) = &self.column.comment {
-            all.push(sql!("COMMENT ON COLUMN {}.{} IS {}", table, name, Literal(comment.clone())));
-        }
-        if let Some(target) = self.column.statistics {
-            let target = Number(i64::from(target));
-            all.push(sql!("ALTER TABLE {} ALTER COLUMN {} SET STATISTICS {}", table, name, target));
-        }
-        for option in &self.column.options {
-            let option = ServerText::from_server(option.as_str());
-            all.push(sql!("ALTER TABLE {} ALTER COLUMN {} SET ({})", table, name, option));
-        }
-        let grants = self.column.grants.iter();
-        all.extend(grants.map(|grant| super::super::whole::grant(grant, Some(&name), table)));
-        all
     }
 }

@@ -8,6 +8,8 @@ mod attached;
 mod catalog_only;
 mod column;
 mod foreign_key;
+mod index;
+mod partitions;
 mod sequence;
 mod swap;
 mod way_back;
@@ -25,7 +27,6 @@ use crate::catalog::Catalog;
 use crate::catalog::Column;
 use crate::catalog::ConstraintKind;
 use crate::catalog::Table;
-use crate::catalog::TableKind;
 use crate::finding::Finding;
 use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
@@ -39,6 +40,7 @@ use crate::sql::TableName;
 use crate::sql::made_by;
 use crate::step::Claim;
 use foreign_key::ForeignKey;
+use index::IndexTree;
 
 /// The type that a column gets.
 #[derive(Clone, Debug)]
@@ -85,6 +87,8 @@ struct Part<'a> {
     columns: Vec<&'a Retype>,
     /// Foreign keys that are swapped with this table.
     keys: Vec<ForeignKey<'a>>,
+    /// Its indexes over these columns, and those of its partitions.
+    trees: Vec<IndexTree<'a>>,
 }
 
 impl AlterType {
@@ -131,9 +135,13 @@ impl AlterType {
                 Some(part) => part.columns.push(retype),
                 None => {
                     let home = keys.iter().filter(|key| *key.home == retype.table.name).cloned().collect();
-                    parts.push(Part { cx, table: &retype.table, columns: vec![retype], keys: home });
+                    parts.push(Part { cx, table: &retype.table, columns: vec![retype], keys: home, trees: Vec::new() });
                 }
             }
+        }
+        for part in &mut parts {
+            let columns: Vec<&str> = part.columns.iter().map(|retype| retype.column.name.as_str()).collect();
+            part.trees = index::trees(cx, part.table, &columns);
         }
         parts
     }
@@ -166,12 +174,8 @@ impl AlterType {
         for user in retype.column.identity_sequence.iter().flat_map(|sequence| &sequence.dependents) {
             why.push(format!("{user} uses its sequence"));
         }
-        if table.kind == TableKind::Partitioned && table.indexes_on(name).next().is_some() {
-            why.push("it is indexed on a partitioned table".to_owned());
-        }
-        if cx.catalog.leaves(table).iter().any(|leaf| leaf.kind != TableKind::Table) {
-            why.push("the table has partitions that are no ordinary tables".to_owned());
-        }
+        why.extend(index::trees(cx, table, &[name]).iter().filter_map(IndexTree::refuse));
+        why.extend(partitions::refusals(cx, table, &retype.column));
         why
     }
 }

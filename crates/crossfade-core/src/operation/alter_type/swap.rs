@@ -1,17 +1,20 @@
 //! Contract of one table: the shadows take the places of the old columns, in one transaction that only changes the catalog; and what takes it
 //! back.
 
+use super::Names;
 use super::Part;
 use super::Retype;
+use super::index::IndexTree;
+use super::index::Twig;
+use super::index::constraint_comment;
 use super::sequence::most_of;
-use crate::catalog::Constraint;
 use crate::catalog::ConstraintKind;
-use crate::catalog::Index;
 use crate::catalog::TableKind;
 use crate::sql;
 use crate::sql::Ident;
 use crate::sql::Literal;
 use crate::sql::Number;
+use crate::sql::ServerText;
 use crate::sql::Sql;
 
 /// Statements that go there, and those that come back.
@@ -19,14 +22,6 @@ use crate::sql::Sql;
 struct Ways {
     go: Vec<Sql>,
     back: Vec<Sql>,
-}
-
-fn timing(constraint: &Constraint) -> Sql {
-    match (constraint.deferrable, constraint.definition.as_str().contains("INITIALLY DEFERRED")) {
-        (true, true) => sql!(" DEFERRABLE INITIALLY DEFERRED"),
-        (true, false) => sql!(" DEFERRABLE"),
-        (false, _) => Sql::empty(),
-    }
 }
 
 impl Part<'_> {
@@ -48,23 +43,22 @@ impl Part<'_> {
             ways.back.push(sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, retype.retired(cx), retype.name()));
         }
         self.swap_checks(&mut ways);
-        if self.indexes().any(|index| index.replica_identity) {
-            ways.go.push(sql!("ALTER TABLE {} REPLICA IDENTITY DEFAULT", table));
+        for tree in self.trees.iter().filter(|tree| tree.index.replica_identity) {
+            ways.go.push(sql!("ALTER TABLE {} REPLICA IDENTITY DEFAULT", tree.table.name));
         }
-        for index in self.indexes().filter(|index| !index.primary) {
-            self.swap_index(index, &mut ways);
+        let (primary, others): (Vec<&IndexTree<'_>>, Vec<&IndexTree<'_>>) =
+            self.trees.iter().partition(|tree| tree.index.primary);
+        others.iter().for_each(|tree| self.swap_index_away(tree, &mut ways));
+        for (tree, key) in primary.iter().filter_map(|tree| Some((tree, tree.owner?))) {
+            let key = Ident::new(key.name.as_str());
+            ways.go.push(sql!("ALTER TABLE {} DROP CONSTRAINT {}", tree.table.name, key));
         }
-        let primary = self.indexes().find(|index| index.primary).and_then(|index| Some((index, self.owner(index)?)));
-        if let Some((_, key)) = primary {
-            ways.go.push(sql!("ALTER TABLE {} DROP CONSTRAINT {}", table, Ident::new(key.name.as_str())));
-        }
+        others.iter().for_each(|tree| self.swap_index(tree, &mut ways));
         self.swap_statistics_away(&mut ways);
         for retype in &self.columns {
             self.swap_column(retype, &mut ways);
         }
-        if let Some((index, key)) = primary {
-            self.swap_primary_key(index, key, &mut ways);
-        }
+        primary.iter().for_each(|tree| self.swap_primary_key(tree, &mut ways));
         self.swap_marks(&mut ways);
         self.swap_statistics(&mut ways);
         for key in &self.keys {
@@ -74,10 +68,11 @@ impl Part<'_> {
     }
 
     fn swap_checks(&self, ways: &mut Ways) {
-        let (cx, table) = (self.cx, &self.table.name);
-        for check in self.checks() {
+        let cx = self.cx;
+        for (table, check) in self.checks() {
             let (own, old, known) =
                 (cx.own_name("ck", &check.name), cx.own_name("oc", &check.name), Ident::new(check.name.as_str()));
+            let table = &table.name;
             ways.go.push(sql!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", table, known, old));
             ways.go.push(sql!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", table, own, known));
             if let Some(comment) = &check.comment {
@@ -87,58 +82,54 @@ impl Part<'_> {
         }
     }
 
-    fn swap_index(&self, index: &Index, ways: &mut Ways) {
-        let (cx, table) = (self.cx, &self.table.name);
-        let (own, old, known) =
-            (cx.own_name("ix", &index.name), cx.own_name("oi", &index.name), Ident::new(index.name.as_str()));
-        match self.owner(index) {
-            Some(constraint) => {
+    /// The old index and those attached to it give up their names. With a constraint, one renaming does for both.
+    fn swap_index_away(&self, tree: &IndexTree<'_>, ways: &mut Ways) {
+        for twig in &tree.twigs {
+            let (table, known, old) = (&twig.table.name, &twig.known, twig.retired(self.cx));
+            if tree.owner.is_some() {
                 ways.go.push(sql!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", table, known, old));
-                ways.go.push(sql!(
-                    "ALTER TABLE {} ADD CONSTRAINT {} UNIQUE USING INDEX {}{}",
-                    table,
-                    known,
-                    own,
-                    timing(constraint)
-                ));
-                ways.go.extend(self.constraint_comment(constraint));
                 ways.back.push(sql!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", table, old, known));
+            } else {
+                ways.go.push(sql!("ALTER INDEX {} RENAME TO {}", twig.known_full(), old));
+                ways.back.push(sql!("ALTER INDEX {} RENAME TO {}", twig.full(old), known));
+            }
+        }
+    }
+
+    /// The new ones take theirs.
+    fn swap_index(&self, tree: &IndexTree<'_>, ways: &mut Ways) {
+        match tree.owner {
+            Some(owner) if !tree.is_partitioned() => {
+                ways.go.extend(
+                    tree.add_constraints(owner, &Names::new(), |twig| (twig.after.clone(), twig.beside(self.cx))),
+                );
+            }
+            // It is the constraint of the partitioned table, and has its copies, since migrate.
+            Some(_) => {
+                let rename = |twig: &Twig<'_>| {
+                    sql!("ALTER TABLE {} RENAME CONSTRAINT {} TO {}", twig.table.name, twig.beside(self.cx), twig.after)
+                };
+                ways.go.extend(tree.twigs.iter().map(rename));
             }
             None => {
-                let (own, old_full, full) =
-                    (self.in_schema(own), self.in_schema(old.clone()), self.in_schema(known.clone()));
-                ways.go.push(sql!("ALTER INDEX {} RENAME TO {}", full, old));
-                ways.go.push(sql!("ALTER INDEX {} RENAME TO {}", own, known));
-                ways.back.push(sql!("ALTER INDEX {} RENAME TO {}", old_full, known));
+                let rename =
+                    |twig: &Twig<'_>| sql!("ALTER INDEX {} RENAME TO {}", twig.full(twig.beside(self.cx)), twig.after);
+                ways.go.extend(tree.twigs.iter().map(rename));
             }
         }
-        ways.go.extend(self.index_comment(index));
+        ways.go.extend(tree.owner.and_then(|owner| constraint_comment(tree.table, owner)));
+        ways.go.extend(tree.comments(self.cx.catalog.major()));
     }
 
-    /// A table has one primary key: the old one is gone by now. On the way back its index was built again.
-    fn swap_primary_key(&self, index: &Index, key: &Constraint, ways: &mut Ways) {
-        let known = Ident::new(key.name.as_str());
-        for (statements, own) in [(&mut ways.go, "ix"), (&mut ways.back, "bi")] {
-            statements.push(sql!(
-                "ALTER TABLE {} ADD CONSTRAINT {} PRIMARY KEY USING INDEX {}{}",
-                self.table.name,
-                known,
-                self.cx.own_name(own, &index.name),
-                timing(key)
-            ));
-            statements.extend(self.constraint_comment(key));
-            statements.extend(self.index_comment(index));
-        }
-    }
-
-    fn constraint_comment(&self, constraint: &Constraint) -> Option<Sql> {
-        let (name, comment) = (Ident::new(constraint.name.as_str()), constraint.comment.clone()?);
-        Some(sql!("COMMENT ON CONSTRAINT {} ON {} IS {}", name, self.table.name, Literal(comment)))
-    }
-
-    fn index_comment(&self, index: &Index) -> Option<Sql> {
-        let name = self.in_schema(Ident::new(index.name.as_str()));
-        index.comment.clone().map(|comment| sql!("COMMENT ON INDEX {} IS {}", name, Literal(comment)))
+    /// A table has one primary key: the old one is gone by now. On the way back its indexes were built again.
+    fn swap_primary_key(&self, tree: &IndexTree<'_>, ways: &mut Ways) {
+        let (cx, Some(key)) = (self.cx, tree.owner) else { return };
+        let same = Names::new();
+        ways.go.extend(tree.add_constraints(key, &same, |twig| (twig.after.clone(), twig.beside(cx))));
+        ways.back.extend(tree.add_constraints(key, &same, |twig| (twig.known.clone(), twig.on_the_way_back(cx))));
+        ways.go.extend(constraint_comment(tree.table, key));
+        ways.go.extend(tree.comments(cx.catalog.major()));
+        ways.back.extend(tree.twigs.iter().flat_map(|twig| twig.restore_comments()));
     }
 
     fn swap_column(&self, retype: &Retype, ways: &mut Ways) {
@@ -151,7 +142,11 @@ impl Part<'_> {
             .map(|default| sql!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", table, name, default.expression));
         ways.go.extend(retype.release_sequence(&name, &shadow));
         if retype.column.not_null {
-            ways.go.push(sql!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", table, name));
+            // From PostgreSQL 18 on, a partition that has a primary key of its own also has a NOT NULL of its own, which stays behind.
+            let partitions = if cx.catalog.major() < 18 { Vec::new() } else { cx.catalog.tree(self.table) };
+            let below = partitions.into_iter().skip(1).map(|partition| &partition.name);
+            let drop = |table| sql!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", table, name);
+            ways.go.extend(std::iter::once(table).chain(below).map(drop));
         }
         if set_old_default.is_some() {
             ways.go.push(sql!("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", table, name));
@@ -173,7 +168,35 @@ impl Part<'_> {
         }
         ways.go.extend(retype.restore_identity(most_of(&retype.to.base_type)));
         ways.back.extend(retype.restore_identity(most_of(&retype.column.base_type)));
-        ways.go.extend(retype.attributes());
+        ways.go.extend(self.attributes(retype));
+    }
+
+    /// What a type change leaves as it is, and the shadow does not have: comment, statistics target, options, grants; also those of single
+    /// partitions. Storage and compression are not among it: the server sets them back to the type's own (measured on 13 to 18).
+    fn attributes(&self, retype: &Retype) -> Vec<Sql> {
+        let name = retype.name();
+        let mut all = Vec::new();
+        for relation in self.cx.catalog.tree(self.table) {
+            let Some(column) = relation.column(&retype.column.name) else { continue };
+            let table = &relation.name;
+            let alter = if self.table.kind == TableKind::Partitioned {
+                sql!("ALTER TABLE ONLY {} ALTER COLUMN {} SET", table, name)
+            } else {
+                sql!("ALTER TABLE {} ALTER COLUMN {} SET", table, name)
+            };
+            if let Some(comment) = &column.comment {
+                all.push(sql!("COMMENT ON COLUMN {}.{} IS {}", table, name, Literal(comment.clone())));
+            }
+            if let Some(target) = column.statistics {
+                all.push(sql!("{} STATISTICS {}", alter, Number(i64::from(target))));
+            }
+            for option in &column.options {
+                all.push(sql!("{} ({})", alter, ServerText::from_server(option.as_str())));
+            }
+            let grants = column.grants.iter();
+            all.extend(grants.map(|grant| super::super::whole::grant(grant, Some(&name), table)));
+        }
+        all
     }
 
     /// From PostgreSQL 18 on, NOT NULL is a constraint with a name and perhaps a comment. A CHECK proves it, so nothing is scanned.
@@ -184,7 +207,7 @@ impl Part<'_> {
             Some(known) => {
                 let add =
                     sql!("ALTER TABLE {} ADD CONSTRAINT {} NOT NULL {}", table, Ident::new(known.name.as_str()), name);
-                std::iter::once(add).chain(self.constraint_comment(known)).collect()
+                std::iter::once(add).chain(constraint_comment(self.table, known)).collect()
             }
             None => vec![sql!("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table, name)],
         }
@@ -192,8 +215,9 @@ impl Part<'_> {
 
     /// What the table says of an index: that it is the replica identity, or the order of the rows.
     fn swap_marks(&self, ways: &mut Ways) {
-        for index in self.indexes() {
-            let (table, name) = (&self.table.name, Ident::new(index.name.as_str()));
+        for tree in &self.trees {
+            let (table, index) = (&tree.table.name, tree.index);
+            let name = Ident::new(index.name.as_str());
             let identity =
                 index.replica_identity.then(|| sql!("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, name));
             let order = index.clustered.then(|| sql!("ALTER TABLE {} CLUSTER ON {}", table, name));

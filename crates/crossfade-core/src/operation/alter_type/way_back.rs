@@ -2,6 +2,7 @@
 //! swap back makes use of.
 
 use super::AlterType;
+use super::Names;
 use super::Part;
 use super::Retype;
 use crate::lock::LockMode;
@@ -37,17 +38,22 @@ impl Part<'_> {
 
     /// The old primary key's index went with it.
     fn rebuild_primary_key(&self, steps: &mut StepsBuilder<'_>) {
-        let Some(index) = self.indexes().find(|index| index.primary) else { return };
         let (cx, table) = (self.cx, &self.table.name);
         let retired =
             self.columns.iter().map(|retype| (retype.column.name.clone(), retype.retired(cx).as_str().to_owned()));
-        let Some((build, _)) = self.rebuilt(index, cx.own_name("bi", &index.name), &retired.collect()) else { return };
-        steps.before_way_back(
-            table,
-            format!("on the way back: build the old {} on {table}", index.name),
-            Action::Concurrently(build),
-            self.tree(LockMode::ShareUpdateExclusive),
-        );
+        let retired: Names = retired.collect();
+        for tree in self.trees.iter().filter(|tree| tree.index.primary) {
+            for twig in tree.leaves() {
+                let built = Self::rebuilt(tree, twig, twig.on_the_way_back(cx), &retired);
+                let Some((build, _)) = built else { continue };
+                steps.before_way_back(
+                    table,
+                    format!("on the way back: build the old {} on {}", twig.known.as_str(), twig.table.name),
+                    Action::Concurrently(build),
+                    vec![TableLock::new(twig.table.name.clone(), LockMode::ShareUpdateExclusive)],
+                );
+            }
+        }
     }
 
     fn prove_not_null(&self, retype: &Retype, steps: &mut StepsBuilder<'_>) {
