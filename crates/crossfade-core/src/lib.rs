@@ -14,3 +14,5 @@ pub mod operation;
 pub mod plan;
 pub mod sql;
 pub mod step;
+pub mod throttle;
+pub mod units;
