@@ -83,6 +83,12 @@ pub enum Command {
     Rollback(RunArgs),
     /// Drop what contract retained
     Purge(RunArgs),
+    /// Ask whoever runs a migration to wait at the next safe point
+    Pause(PauseArgs),
+    /// Let what is paused go on; without a version all of it
+    Resume(VersionArgs),
+    /// Show what holds a backfill up and what every signal says now, or change it while it runs
+    Throttle(ThrottleArgs),
     /// Compare old and new form again, row by row
     Verify(VersionArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
@@ -143,6 +149,27 @@ pub struct RunArgs {
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
+}
+
+/// Of `pause`.
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Only this migration; also one that waits for its contract
+    pub version: Option<String>,
+    /// Why, for whoever sees it waiting
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+}
+
+/// Of `throttle`.
+#[derive(Debug, Args)]
+pub struct ThrottleArgs {
+    /// Settings to change in the database, for whoever runs now or later; KEY=default takes one back
+    #[arg(value_name = "KEY=VALUE")]
+    pub settings: Vec<String>,
+    /// How long they hold, for example 2h; without it until they are taken back
+    #[arg(long = "for", value_name = "TIME")]
+    pub during: Option<String>,
 }
 
 /// Of commands that look at one migration.

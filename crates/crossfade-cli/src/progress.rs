@@ -130,6 +130,8 @@ impl Observer for Progress {
                 self.moved(fraction, &human::progress(rows, estimated_rows, fraction, rate, eta));
             }
             Notice::Blocked { summary, attempt, blockers } => self.blocked(&summary, attempt, blockers),
+            Notice::Paused { reason, others } => self.screen.say(&render::progress::paused(&reason, &others, paint)),
+            Notice::Resumed { after, reason } => self.screen.say(&render::progress::resumed(after, &reason, paint)),
             Notice::Retrying { reason } => self.screen.say(&render::progress::retrying(&reason, paint)),
             Notice::StepFinished { number, took } => {
                 if let Some(step) = self.end() {

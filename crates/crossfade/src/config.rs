@@ -1,9 +1,13 @@
 //! `crossfade.toml`: what a team decides once.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crossfade_core::throttle::Key;
+use crossfade_core::throttle::Settings;
+pub use crossfade_core::units::parse_duration;
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -25,6 +29,8 @@ pub struct Config {
     pub locks: LockConfig,
     /// How rows are filled.
     pub backfill: BackfillConfig,
+    /// When that has to wait. Its duty is the one of `backfill`.
+    pub throttle: Settings,
 }
 
 /// How strong locks are asked for.
@@ -53,6 +59,7 @@ impl Default for Config {
             retain: Duration::from_secs(24 * 3600),
             locks: LockConfig { timeout: Duration::from_millis(100), budget: Duration::from_secs(600) },
             backfill: BackfillConfig { target: Duration::from_millis(200), duty: 0.7 },
+            throttle: Settings::default(),
         }
     }
 }
@@ -65,6 +72,7 @@ struct File {
     retain: Option<toml::Spanned<String>>,
     locks: Option<Locks>,
     backfill: Option<Backfill>,
+    throttle: Option<BTreeMap<toml::Spanned<String>, toml::Spanned<toml::Value>>>,
 }
 
 #[derive(Deserialize)]
@@ -108,7 +116,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, schema, retain, [locks] timeout, budget, [backfill] target, duty")
+                .hint("the keys are: migrations, schema, retain, [locks] timeout, budget, [backfill] target, duty, [throttle] …")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -149,35 +157,53 @@ impl Config {
                 config.backfill.duty = value;
             }
         }
+        for (key, value) in file.throttle.iter().flatten() {
+            let wrong = |span: std::ops::Range<usize>, why: String| {
+                Error::usage(format!("{}{}: {why}", path.display(), place(text, span.start)))
+                    .hint("docs/throttle.md lists the keys of [throttle] and what they take")
+            };
+            let known = Key::by_name(key.get_ref()).filter(|key| *key != Key::Duty);
+            let known = known.ok_or_else(|| {
+                let why = match key.get_ref().as_str() {
+                    "duty" => "duty stands in [backfill]".to_owned(),
+                    other => format!("unknown field `{other}`"),
+                };
+                wrong(key.span(), why)
+            })?;
+            let values = words(value.get_ref()).ok_or_else(|| {
+                wrong(value.span(), format!("{} takes a text, a number or a list of texts", known.name()))
+            })?;
+            config.throttle.set(known, &values).map_err(|why| wrong(value.span(), why))?;
+        }
         Ok(config)
+    }
+
+    /// What the throttle goes by, but for the live settings.
+    pub(crate) fn throttle_base(&self) -> Settings {
+        let mut settings = self.throttle.clone();
+        settings.duty = self.backfill.duty;
+        settings
+    }
+}
+
+/// A value of the throttle as the texts that it could also be written as. `false` is off.
+fn words(value: &toml::Value) -> Option<Vec<String>> {
+    match value {
+        toml::Value::String(text) => Some(vec![text.clone()]),
+        toml::Value::Integer(number) => Some(vec![number.to_string()]),
+        toml::Value::Float(number) => Some(vec![number.to_string()]),
+        toml::Value::Boolean(false) => Some(vec!["off".to_owned()]),
+        toml::Value::Array(values) => {
+            let each = values.iter().map(|value| value.as_str().map(str::to_owned));
+            each.collect()
+        }
+        toml::Value::Boolean(true) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
     }
 }
 
 fn place(text: &str, at: usize) -> String {
     let (line, column) = crossfade_core::sql::Span::new(at, at).line_and_column(text);
     format!(":{line}:{column}")
-}
-
-/// Reads `250ms`, `30s`, `10m`, `24h`, `7d`, or `0`.
-///
-/// # Errors
-///
-/// What is wrong with it.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let number: u64 = number.parse().map_err(|_| format!("\"{text}\" is no duration"))?;
-    match unit.trim() {
-        "" if number == 0 => Ok(Duration::ZERO),
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        "h" => Ok(Duration::from_secs(number.saturating_mul(3600))),
-        "d" => Ok(Duration::from_secs(number.saturating_mul(86_400))),
-        "" => Err(format!("\"{text}\" has no unit")),
-        other => Err(format!("\"{other}\" is no unit of time")),
-    }
 }
 
 #[cfg(test)]
@@ -195,6 +221,28 @@ mod tests {
         assert!(error("retain = \"24\"").contains("has no unit"));
         assert!(error("\nretian = \"24h\"").starts_with("crossfade.toml:2:1: unknown field `retian`"));
         assert!(error("[backfill]\nduty = 1.5").starts_with("crossfade.toml:2:8: duty is 1.5"));
+    }
+
+    #[test]
+    fn errors_in_the_throttle_name_the_place() {
+        assert!(error("[throttle]\nreplica_lag = \"5\"").starts_with("crossfade.toml:2:15: \"5\" has no unit"));
+        assert!(error("[throttle]\nslot = \"1GB\"").starts_with("crossfade.toml:2:1: unknown field `slot`"));
+        assert!(error("[throttle]\nduty = 0.5").starts_with("crossfade.toml:2:1: duty stands in [backfill]"));
+        assert!(
+            error("[throttle]\nwindow = [\"01:00-05:00\", \"5\"]")
+                .starts_with("crossfade.toml:2:10: \"5\" is no window")
+        );
+        assert!(error("[throttle]\nhttp = true").starts_with("crossfade.toml:2:8: http takes a text"));
+    }
+
+    #[test]
+    fn the_throttle_is_read() {
+        let text = "[throttle]\nreplica_lag = \"1s\"\nwaiters = 5\ndead_tuples = 0.2\nslots = false\nreplicas = [\"a\", \"b\"]\n";
+        let config = Config::parse(text, Path::new("crossfade.toml")).unwrap();
+        let shown = |key| config.throttle.show(key);
+        assert_eq!(shown(Key::ReplicaLag), "1s");
+        assert_eq!((shown(Key::Waiters), shown(Key::DeadTuples)), ("5".to_owned(), "0.2".to_owned()));
+        assert_eq!((shown(Key::Slots), shown(Key::Replicas)), ("off".to_owned(), "a, b".to_owned()));
     }
 
     #[test]

@@ -12,12 +12,14 @@ pub mod report;
 pub mod scratch;
 pub mod source;
 mod stop;
+mod throttle;
 
 pub use config::Config;
 pub use error::Error;
 pub use error::ErrorKind;
 pub use error::Result;
 pub use migrator::BackfillOptions;
+pub use migrator::LiveChange;
 pub use migrator::MigrateOptions;
 pub use migrator::Migrator;
 pub use migrator::RunOptions;

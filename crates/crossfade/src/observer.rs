@@ -85,6 +85,20 @@ pub enum Notice {
         /// What went wrong.
         reason: String,
     },
+    /// The work waits: somebody paused it, or the throttle says so.
+    Paused {
+        /// Why: who asked since when, or what is over which limit.
+        reason: String,
+        /// What else holds it up.
+        others: Vec<String>,
+    },
+    /// The work goes on.
+    Resumed {
+        /// How long it waited.
+        after: Duration,
+        /// Why it did.
+        reason: String,
+    },
     /// A step is done.
     StepFinished {
         /// Its position, from 1.

@@ -52,6 +52,10 @@ pub struct MigrationStatus {
     pub step: Option<StepReport>,
     /// How far the chunked step that it is at has come.
     pub progress: Option<ProgressReport>,
+    /// Why it waits now, where it does.
+    pub pause: Option<PauseReport>,
+    /// What the step that it is at has waited for so far.
+    pub waited: Vec<WaitedReport>,
     /// The last error, where it failed.
     pub error: Option<String>,
     /// When it was finished, in UTC.
@@ -83,6 +87,10 @@ pub struct BackfillStatus {
     pub step: Option<StepReport>,
     /// How far its sweep has come.
     pub progress: Option<ProgressReport>,
+    /// Why it waits now, where it does.
+    pub pause: Option<PauseReport>,
+    /// What its sweep has waited for so far.
+    pub waited: Vec<WaitedReport>,
     /// The last error, where it failed.
     pub error: Option<String>,
 }
@@ -128,8 +136,91 @@ pub struct ProgressReport {
     pub fraction: f64,
     /// Rows a second while chunks ran.
     pub rows_per_second: f64,
-    /// Seconds left at that rate.
+    /// Seconds left at the pace so far, without the time that it waited.
     pub eta_seconds: Option<f64>,
+    /// Seconds left if it waits as much as so far.
+    pub eta_with_pauses_seconds: Option<f64>,
+}
+
+/// Why a migration waits.
+#[derive(Clone, Debug, Serialize)]
+pub struct PauseReport {
+    /// `pause` where somebody asked for it; else the signal of the throttle.
+    pub signal: String,
+    /// For people.
+    pub reason: String,
+    /// Since when, in UTC.
+    pub since: Option<String>,
+    /// Who asked for it.
+    pub by: Option<String>,
+    /// On which host.
+    pub host: Option<String>,
+}
+
+/// Time that a step has spent waiting for one reason.
+#[derive(Clone, Debug, Serialize)]
+pub struct WaitedReport {
+    /// The signal.
+    pub signal: String,
+    /// Which of several: a replica, a slot.
+    pub scope: String,
+    /// The last reason of this kind.
+    pub reason: String,
+    /// How often.
+    pub times: i64,
+    /// Seconds in all.
+    pub seconds: f64,
+    /// Share of the time that the step has run so far, 0 to 1.
+    pub share: f64,
+}
+
+/// What `throttle` shows.
+#[derive(Clone, Debug, Serialize)]
+pub struct ThrottleReport {
+    /// [`REPORT_FORMAT`].
+    pub format: u32,
+    /// Every setting.
+    pub settings: Vec<SettingReport>,
+    /// What every signal says now that is switched on.
+    pub signals: Vec<SignalReport>,
+}
+
+/// A setting of the throttle.
+#[derive(Clone, Debug, Serialize)]
+pub struct SettingReport {
+    /// Its key.
+    pub key: &'static str,
+    /// Its value as it would be written; `off` for what is switched off.
+    pub value: String,
+    /// Where it comes from: `default`, `file`, `live`.
+    pub source: &'static str,
+    /// Who set it live.
+    pub set_by: Option<String>,
+    /// On which host.
+    pub host: Option<String>,
+    /// When, in UTC.
+    pub set_at: Option<String>,
+    /// Until when it holds, in UTC.
+    pub until: Option<String>,
+}
+
+/// What a signal says.
+#[derive(Clone, Debug, Serialize)]
+pub struct SignalReport {
+    /// The signal.
+    pub signal: &'static str,
+    /// Which of several: a replica, a slot.
+    pub scope: String,
+    /// Its value: seconds, bytes, a share or a count; none where it can't be measured.
+    pub value: Option<f64>,
+    /// Its limit; none where it only says yes or no.
+    pub limit: Option<f64>,
+    /// Whether the work would wait for it, or be slowed down.
+    pub over: bool,
+    /// For people.
+    pub text: String,
+    /// Why it can't be measured.
+    pub error: Option<String>,
 }
 
 /// What `plan` shows.

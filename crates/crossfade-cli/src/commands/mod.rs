@@ -7,11 +7,14 @@ pub mod demo;
 mod init;
 mod migrate;
 mod new;
+mod pause;
 mod plan;
 mod purge;
+mod resume;
 mod rollback;
 mod sources;
 mod status;
+mod throttle;
 mod verify;
 
 use crossfade::Config;
@@ -60,6 +63,16 @@ impl Context {
         Ok((self.migrator(config)?, progress))
     }
 
+    /// Shows migrations that a command beside a run is about.
+    fn show_run(&self, report: &RunReport) -> Result<u8> {
+        if self.screen.is_json() {
+            self.screen.document(report)?;
+        } else {
+            self.screen.say(&render::run::text(report, &std::collections::BTreeSet::new(), self.screen.err()));
+        }
+        Ok(0)
+    }
+
     /// Shows what a run did, beyond what was shown while it ran.
     fn finish(&self, report: &RunReport, progress: &Progress) -> Result<u8> {
         if self.screen.is_json() {
@@ -88,6 +101,9 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Contract(args) => contract::run(&args, context).await,
         Command::Rollback(args) => rollback::run(&args, context).await,
         Command::Purge(args) => purge::run(&args, context).await,
+        Command::Pause(args) => pause::run(&args, context).await,
+        Command::Resume(args) => resume::run(&args, context).await,
+        Command::Throttle(args) => throttle::run(&args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Backfill(args) => backfill::run(&args, context).await,
         Command::Demo(args) => demo::run(args, context.screen.is_json()).await,

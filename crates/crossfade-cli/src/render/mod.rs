@@ -11,6 +11,7 @@ pub mod script;
 pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod throttle;
 pub mod verify;
 
 use std::path::Path;

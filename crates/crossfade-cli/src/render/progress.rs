@@ -40,6 +40,20 @@ pub fn lease_held(holder: &str, paint: Paint) -> String {
     format!("{} another runner is at work, and we wait for it: {holder}", paint.yellow("!"))
 }
 
+/// The work waits.
+pub fn paused(reason: &str, others: &[String], paint: Paint) -> String {
+    let mut out = format!("  {} waits: {reason}\n", paint.yellow("‖"));
+    for other in others {
+        out.push_str(&super::indented(&format!("and: {other}"), "      "));
+    }
+    out
+}
+
+/// The work goes on.
+pub fn resumed(after: Duration, reason: &str, paint: Paint) -> String {
+    format!("  {} goes on after {} ({reason})", paint.green("▸"), human::duration(after))
+}
+
 /// Something passing went wrong.
 pub fn retrying(reason: &str, paint: Paint) -> String {
     format!("  {} tries again: {reason}", paint.yellow("!"))

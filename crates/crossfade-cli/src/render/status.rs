@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use crossfade::report::MigrationStatus;
+use crossfade::report::PauseReport;
 use crossfade::report::ProgressReport;
 use crossfade::report::StatusReport;
 use crossfade::report::StepReport;
+use crossfade::report::WaitedReport;
 use crossfade_core::journal::State;
 
 use super::Paint;
@@ -30,6 +32,7 @@ pub fn text(report: &StatusReport, paint: Paint) -> String {
         let detail = where_it_is(backfill.step.as_ref(), backfill.progress.as_ref()).join("; ");
         out.push_str(format!("{}  {}  {detail}", backfill.command, state(backfill.state, paint)).trim_end());
         out.push('\n');
+        out.push_str(&super::indented(&waiting(backfill.pause.as_ref(), &backfill.waited, paint), "  "));
         if let Some(error) = &backfill.error {
             out.push_str(&super::indented(error, "  "));
         }
@@ -71,11 +74,35 @@ fn table(migrations: &[MigrationStatus], paint: Paint) -> String {
             format!("{:version$}  {:name$}  {cell}  {}", migration.version, migration.name, detail(migration, paint));
         out.push_str(line.trim_end());
         out.push('\n');
+        let indent = " ".repeat(version + name + state + 6);
+        out.push_str(&super::indented(&waiting(migration.pause.as_ref(), &migration.waited, paint), &indent));
         if let Some(error) = &migration.error {
-            out.push_str(&super::indented(error, &" ".repeat(version + name + state + 6)));
+            out.push_str(&super::indented(error, &indent));
         }
     }
     out
+}
+
+/// Why it waits now, and what it has waited for so far, one line each.
+fn waiting(pause: Option<&PauseReport>, waited: &[WaitedReport], paint: Paint) -> String {
+    let now = pause.map(|pause| waits(pause, paint));
+    let before = waited.iter().map(|waited| paint.dim(&has_waited(waited)));
+    now.into_iter().chain(before).collect::<Vec<_>>().join("\n")
+}
+
+fn waits(pause: &PauseReport, paint: Paint) -> String {
+    // Who asked for a pause says since when in the reason.
+    let since = pause.since.as_ref().filter(|_| pause.by.is_none());
+    let since = since.map(|since| format!(" since {since}")).unwrap_or_default();
+    format!("{} waits{since}: {}", paint.yellow("‖"), pause.reason)
+}
+
+fn has_waited(waited: &WaitedReport) -> String {
+    let scope = if waited.scope.is_empty() { String::new() } else { format!(" {}", waited.scope) };
+    let time = Duration::try_from_secs_f64(waited.seconds).unwrap_or_default();
+    let times = human::counted(waited.times.unsigned_abs(), "pause", "pauses");
+    let share = (waited.share * 100.0).round();
+    format!("waited {share} % of its time for {}{scope} ({} in {times})", waited.signal, human::duration(time))
 }
 
 /// The step that it is at, and how far that has come.
@@ -88,6 +115,10 @@ fn where_it_is(step: Option<&StepReport>, progress: Option<&ProgressReport>) -> 
         let left = progress.eta_seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let (rows, rate) = (progress.rows, progress.rows_per_second);
         parts.push(human::progress(rows, progress.estimated_rows, progress.fraction, rate, left));
+        let more = progress.eta_with_pauses_seconds.zip(progress.eta_seconds).filter(|(all, work)| all - work >= 1.0);
+        if let Some(left) = more.and_then(|(all, _)| Duration::try_from_secs_f64(all).ok()) {
+            parts.push(format!("{} left with pauses as so far", human::duration(left)));
+        }
     }
     parts
 }

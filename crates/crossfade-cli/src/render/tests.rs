@@ -29,6 +29,8 @@ fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
         next: None,
         step: None,
         progress: None,
+        pause: None,
+        waited: Vec::new(),
         error: None,
         applied_at: None,
         duration_ms: None,
@@ -47,6 +49,8 @@ fn backfill(command: &str, state: State) -> BackfillStatus {
         next: None,
         step: None,
         progress: None,
+        pause: None,
+        waited: Vec::new(),
         error: None,
     }
 }
@@ -60,6 +64,7 @@ fn status() -> StatusReport {
         fraction: 0.412,
         rows_per_second: 52_000.0,
         eta_seconds: Some(11.3),
+        eta_with_pauses_seconds: Some(27.0),
     };
     let applied = MigrationStatus {
         applied_at: next("2026-01-31 12:00:00"),
@@ -74,7 +79,14 @@ fn status() -> StatusReport {
     };
     let ready = MigrationStatus {
         step: step(5, "contract", "wait until the new code is deployed"),
-        next: next("deploy, then crossfade contract 003"),
+        next: next("it is paused; `crossfade resume 003` lets it go on"),
+        pause: Some(PauseReport {
+            signal: "pause".to_owned(),
+            reason: "paused by alice on web1 at 2026-01-31T12:00:00Z: sale until noon".to_owned(),
+            since: next("2026-01-31T12:00:00Z"),
+            by: next("alice"),
+            host: next("web1"),
+        }),
         ..migration("003", "split", State::Ready)
     };
     let failed = MigrationStatus {
@@ -83,7 +95,23 @@ fn status() -> StatusReport {
         next: next("crossfade migrate tries again, crossfade rollback undoes"),
         ..migration("006", "drop_name", State::Failed)
     };
+    let waited = |signal: &str, scope: &str, times, seconds, share| WaitedReport {
+        signal: signal.to_owned(),
+        scope: scope.to_owned(),
+        reason: String::new(),
+        times,
+        seconds,
+        share,
+    };
     let migrating = MigrationStatus {
+        pause: Some(PauseReport {
+            signal: "slots".to_owned(),
+            reason: "slot debezium retains 2861MB of WAL (limit 1GB)".to_owned(),
+            since: next("2026-01-31T12:00:00Z"),
+            by: None,
+            host: None,
+        }),
+        waited: vec![waited("slots", "debezium", 12, 754.0, 0.372), waited("window", "", 1, 61.0, 0.03)],
         step: step(3, "migrate", "fill users.email_address"),
         progress: Some(progress.clone()),
         ..migration("004", "email_address", State::Migrating)
@@ -343,6 +371,50 @@ fn a_run() {
 }
 
 #[test]
+fn the_throttle_with_what_it_sees() {
+    let setting = |key, value: &str, source| SettingReport {
+        key,
+        value: value.to_owned(),
+        source,
+        set_by: None,
+        host: None,
+        set_at: None,
+        until: None,
+    };
+    let live = SettingReport {
+        set_by: Some("alice".to_owned()),
+        host: Some("web1".to_owned()),
+        set_at: Some("2026-01-31T12:00:00Z".to_owned()),
+        until: Some("2026-01-31T14:00:00Z".to_owned()),
+        ..setting("duty", "0.3", "live")
+    };
+    let signal = |signal, over, text: &str, error: Option<&str>| SignalReport {
+        signal,
+        scope: String::new(),
+        value: None,
+        limit: None,
+        over,
+        text: text.to_owned(),
+        error: error.map(str::to_owned),
+    };
+    let report = ThrottleReport {
+        format: REPORT_FORMAT,
+        settings: vec![
+            live,
+            setting("replica_lag", "5s", "default"),
+            setting("xmin_age", "10m", "file"),
+            setting("window", "off", "default"),
+        ],
+        signals: vec![
+            signal("replica_lag", false, "replica a is 0 ms behind", None),
+            signal("replica_lag", true, "replica b is 9.0 s behind (limit 5.0 s)", None),
+            signal("xmin_age", false, "not measured: no rights", Some("no rights")),
+        ],
+    };
+    assert_snapshot!(throttle::text(&report, Paint::plain()));
+}
+
+#[test]
 fn lines_while_it_runs() {
     let paint = Paint::plain();
     let blockers = ["pid 4711 (psql), idle in transaction since 14:02: SELECT 1".to_owned()];
@@ -355,6 +427,8 @@ fn lines_while_it_runs() {
         progress::blocked("add users.age", 3, &blockers, paint),
         progress::lease_held("web1, pid 4711", paint),
         progress::retrying("deadlock detected", paint),
+        progress::paused("replica a is 12.3 s behind (limit 5.0 s)", &["the query says 1".to_owned()], paint),
+        progress::resumed(Duration::from_secs(75), "replica a is 5.1 s behind (limit 5.0 s)", paint),
     ];
     assert_snapshot!(lines.join("\n"));
 }

@@ -22,7 +22,7 @@ pub enum Decision {
     Undo(StepId),
     /// Nothing until somebody lets go of the hold.
     Wait(Hold),
-    /// Somebody paused it.
+    /// Somebody paused it; nothing until they let it go on.
     Paused,
     /// All is done.
     Finished,

@@ -193,7 +193,7 @@ impl Progress {
                 self.advance(position, *step, Happening::UndoFailed)?;
                 self.error = Some(error.clone());
             }
-            Event::Requested { request } => match request {
+            Event::Requested { request, reason: _ } => match request {
                 Request::Pause => self.paused = true,
                 Request::Resume => self.paused = false,
                 Request::Contract => self.contract_requested = true,

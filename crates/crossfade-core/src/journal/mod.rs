@@ -78,6 +78,9 @@ pub enum Event {
     Requested {
         /// What for.
         request: Request,
+        /// Why, in the words of who asked.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
 }
 

@@ -55,7 +55,7 @@ fn every_prefix_goes_back_to_the_beginning_unless_the_old_form_is_gone() {
             lasts && step.undo.is_none() && done || rows && begun && !done && !by_chunks
         });
         let mut events = prefix.to_vec();
-        events.push(Event::Requested { request: Request::Rollback });
+        events.push(Event::Requested { request: Request::Rollback, reason: None });
         let end = run(plan, &mut events);
         assert_eq!(end == End::Stuck, gone, "{name} from {}: {end:?}", prefix.len());
         if gone {
@@ -80,7 +80,7 @@ fn every_prefix_goes_back_to_the_beginning_unless_the_old_form_is_gone() {
 fn the_way_back_is_the_way_there_backwards() {
     for_every_prefix(|name, plan, prefix| {
         let mut events = prefix.to_vec();
-        events.push(Event::Requested { request: Request::Rollback });
+        events.push(Event::Requested { request: Request::Rollback, reason: None });
         run(plan, &mut events);
         let undone: Vec<u16> = events
             .iter()
@@ -123,9 +123,9 @@ fn run(plan: &Plan, events: &mut Vec<Event>) -> End {
                 events.push(Event::UndoStarted { step });
                 events.push(Event::UndoSucceeded { step });
             }
-            Decision::Wait(Hold::Deploy) => events.push(Event::Requested { request: Request::Contract }),
-            Decision::Wait(Hold::Retention) => events.push(Event::Requested { request: Request::Purge }),
-            Decision::Paused => events.push(Event::Requested { request: Request::Resume }),
+            Decision::Wait(Hold::Deploy) => events.push(Event::Requested { request: Request::Contract, reason: None }),
+            Decision::Wait(Hold::Retention) => events.push(Event::Requested { request: Request::Purge, reason: None }),
+            Decision::Paused => events.push(Event::Requested { request: Request::Resume, reason: None }),
             Decision::Finished => return End::Finished,
             Decision::RolledBack => return End::RolledBack,
             Decision::Stuck(_) => return End::Stuck,

@@ -19,6 +19,7 @@ use crossfade_core::step::Outcome;
 use crossfade_core::step::PlanKind;
 use crossfade_core::step::Step;
 use crossfade_core::step::Verify;
+use crossfade_core::throttle::Work;
 use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::types::Type;
@@ -34,6 +35,7 @@ use crate::error::Result;
 use crate::observer::Notice;
 use crate::postgres::store::Follows;
 use crate::postgres::store::finish;
+use crate::throttle::Gate;
 
 /// How long a chunk waits for a row. Below `deadlock_timeout`, and a chunk is short: where we and the application wait for each other, we
 /// are the first to give way, and it never sees a deadlock (reference, D9).
@@ -66,6 +68,9 @@ impl Executor<'_> {
         let ends = self.ends_of(backfill, cursor.as_ref()).await?;
         let replica = backfill.quiet && self.may_silence_triggers().await?;
         let mut meter = Meter { begun: Instant::now(), rows, fraction: 0.0, told: Instant::now() };
+        let relations = backfill.units.iter().map(|unit| unit.relation.clone()).collect();
+        let sampler = self.sampler(step, Work::Writes, relations)?;
+        let gate = sampler.gate();
         for (position, unit) in backfill.units.iter().enumerate().skip(first) {
             let fill = Fill { step, unit, replica, outcome: backfill.outcome };
             let (mut at, mut servo) = if unit.keys.is_some() {
@@ -78,6 +83,7 @@ impl Executor<'_> {
                 (at, servo)
             };
             while !at.is_done() {
+                self.pass(&gate).await?;
                 self.check_stop()?;
                 let begun = Instant::now();
                 let (next, changed) = self.fill_chunk(&fill, &at, saved.as_ref(), &mut servo, rows, took_ms).await?;
@@ -89,7 +95,7 @@ impl Executor<'_> {
                 let within = at.fraction(unit.stripes);
                 self.tell(&mut meter, rows, estimated, (position as f64 + within) / backfill.units.len() as f64);
                 if changed > 0 {
-                    self.stop.sleep(servo.rest(took)).await;
+                    self.stop.sleep(gate.rest(took)).await;
                 }
             }
         }
@@ -99,8 +105,12 @@ impl Executor<'_> {
     pub(super) async fn verify(&mut self, step: &Step, verify: &Verify) -> Result<Done> {
         let estimated: u64 = verify.units.iter().map(|unit| unit.estimated_rows).sum();
         let mut meter = Meter { begun: Instant::now(), rows: 0, fraction: 0.0, told: Instant::now() };
+        let relations = verify.units.iter().map(|unit| unit.relation.clone()).collect();
+        let sampler = self.sampler(step, Work::Reads, relations)?;
         let found = self
-            .compare(verify, &mut |executor, rows, fraction| executor.tell(&mut meter, rows, estimated, fraction))
+            .compare(verify, &sampler.gate(), &mut |executor, rows, fraction| {
+                executor.tell(&mut meter, rows, estimated, fraction)
+            })
             .await?;
         if found.differing == 0 {
             return Ok(Done::Unrecorded);
@@ -121,6 +131,7 @@ impl Executor<'_> {
     pub(crate) async fn compare(
         &mut self,
         verify: &Verify,
+        gate: &Gate,
         tell: &mut (dyn FnMut(&mut Self, u64, f64) + Send),
     ) -> Result<Compared> {
         let mut found = Compared::default();
@@ -128,19 +139,22 @@ impl Executor<'_> {
             let mut at = self.begin_unit(position, &unit.relation, 1, None).await?;
             let mut servo = self.servo(at.width);
             while !at.is_done() {
+                self.pass(gate).await?;
                 self.check_stop()?;
                 let begun = Instant::now();
                 let row = match self.count_chunk(&unit.query, unit.bounds, at.chunk(1)).await {
                     Ok(row) => row,
                     Err(error) => return Err(self.name_bad_row(Sweep::Count(unit), at.chunk(1), error).await),
                 };
-                servo.record(begun.elapsed());
+                let took = begun.elapsed();
+                servo.record(took);
                 found.rows += row.0;
                 found.differing += row.1;
                 let room = 5_usize.saturating_sub(found.keys.len());
                 found.keys.extend(row.2.into_iter().take(room));
                 at = at.next(1, servo.blocks());
                 tell(self, found.rows, (position as f64 + at.fraction(1)) / verify.units.len() as f64);
+                self.stop.sleep(gate.rest(took)).await;
             }
         }
         Ok(found)

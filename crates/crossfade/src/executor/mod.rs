@@ -8,6 +8,7 @@ mod concurrent;
 mod ddl;
 mod keys;
 mod locks;
+mod pauses;
 
 pub(crate) use chunks::Bound;
 pub(crate) use chunks::Compared;
@@ -63,6 +64,8 @@ pub(crate) struct Executor<'a> {
     pub stored: StoredPlan,
     /// The migration's file, for errors that point into it.
     pub path: PathBuf,
+    /// Whether it was at work before, and only its connection was lost: then a pause is waited for, not refused.
+    pub goes_on: bool,
 }
 
 /// How an effect ended that did not fail.
@@ -107,7 +110,11 @@ impl Executor<'_> {
 
     /// Goes as far as it goes: to a hold, to the end, or back to the beginning.
     pub async fn run(&mut self) -> Result<State> {
+        self.hear().await?;
         let progress = self.progress()?;
+        if !self.goes_on && decide(&self.stored.plan, &progress) == Decision::Paused {
+            self.refuse_paused().await?;
+        }
         let done = progress.steps.iter().filter(|status| **status == StepStatus::Succeeded).count();
         let backward = progress.direction == Direction::Backward;
         let (version, name) = (self.version(), self.stored.plan.name.clone());
@@ -125,6 +132,7 @@ impl Executor<'_> {
             if !self.lease.is_held() {
                 return Err(Error::failed("the connection that holds the lease is gone"));
             }
+            self.hear().await?;
             let progress = self.progress()?;
             match decide(&self.stored.plan, &progress) {
                 Decision::Run(id) | Decision::Probe(id) => self.forward(id).await?,
@@ -136,9 +144,7 @@ impl Executor<'_> {
                     self.append(Vec::new(), Duration::ZERO).await?;
                     return Ok(State::RolledBack);
                 }
-                Decision::Paused => {
-                    return Err(Error::refused(format!("{} is paused", self.stored.plan.title())));
-                }
+                Decision::Paused => self.wait_while_paused().await?,
                 Decision::Stuck(id) => return Err(self.no_way_back(id)?),
             }
         }
@@ -332,7 +338,7 @@ impl Executor<'_> {
 
     /// Notes that somebody asked for something.
     pub async fn request(&mut self, request: Request) -> Result<()> {
-        self.append(vec![Event::Requested { request }], Duration::ZERO).await
+        self.append(vec![Event::Requested { request, reason: None }], Duration::ZERO).await
     }
 
     fn no_way_back(&self, id: StepId) -> Result<Error> {
@@ -356,7 +362,7 @@ impl Executor<'_> {
     /// What must be true for the way back; asked before anything is recorded.
     pub async fn ask_the_way_back(&mut self) -> Result<()> {
         let mut events = self.stored.events.clone();
-        events.push(Event::Requested { request: Request::Rollback });
+        events.push(Event::Requested { request: Request::Rollback, reason: None });
         let progress = fold(&self.stored.plan, &events)
             .map_err(|error| Error::failed("the journal does not add up").caused_by(error))?;
         if let Decision::Stuck(id) = decide(&self.stored.plan, &progress) {

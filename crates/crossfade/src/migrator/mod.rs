@@ -5,6 +5,11 @@ mod history;
 mod planning;
 mod session;
 mod status;
+mod steering;
+
+pub use steering::LiveChange;
+
+use std::time::Duration;
 
 use crossfade_core::journal::Direction;
 use crossfade_core::journal::Request;
@@ -30,6 +35,7 @@ use crate::report::REPORT_FORMAT;
 use crate::report::RunMigration;
 use crate::report::RunReport;
 use crate::report::StatusReport;
+use crate::report::ThrottleReport;
 use crate::report::VerifyReport;
 use crate::report::VerifyTable;
 use crate::source::SourceFile;
@@ -341,6 +347,42 @@ impl Migrator {
         backfill::run(self, request, options, observer, stop).await
     }
 
+    /// Asks whoever runs a migration to wait at the next safe point: of this one, or of all that are under way. Needs no lease.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to pause.
+    pub async fn pause(&self, version: Option<&str>, reason: Option<&str>) -> Result<RunReport> {
+        steering::pause(self, version, reason).await
+    }
+
+    /// Lets what is paused go on: this one, or all. Needs no lease, and runs nothing itself.
+    ///
+    /// # Errors
+    ///
+    /// When nothing is paused.
+    pub async fn resume(&self, version: Option<&str>) -> Result<RunReport> {
+        steering::resume(self, version).await
+    }
+
+    /// The settings of the throttle, and what every signal says now.
+    ///
+    /// # Errors
+    ///
+    /// When the database can't be read.
+    pub async fn throttle(&self) -> Result<ThrottleReport> {
+        steering::report(self).await
+    }
+
+    /// Changes live settings of the throttle, for so long where that is said. Whoever runs picks them up. Needs no lease.
+    ///
+    /// # Errors
+    ///
+    /// When a value is not understood, or there is no journal yet.
+    pub async fn set_throttle(&self, changes: &[LiveChange], during: Option<Duration>) -> Result<()> {
+        steering::set(self, changes, during).await
+    }
+
     /// Compares old and new form again. Changes nothing.
     ///
     /// # Errors
@@ -457,5 +499,9 @@ mod tests {
         let request = BackfillRequest::read("t", "a", "b", None, None).unwrap();
         is_send(migrator.backfill(&request, BackfillOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.verify(None, &mut Unobserved, &stop));
+        is_send(migrator.pause(None, None));
+        is_send(migrator.resume(None));
+        is_send(migrator.throttle());
+        is_send(migrator.set_throttle(&[], None));
     }
 }

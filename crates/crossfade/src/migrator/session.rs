@@ -38,6 +38,7 @@ use crate::postgres::store::TrackedRow;
 use crate::report::RunMigration;
 use crate::source::SourceFile;
 use crate::stop::Stop;
+use crate::throttle::Gate;
 
 /// How often a lost connection is made anew before the command gives up, and how long apart.
 const RECONNECTS: u32 = 30;
@@ -189,7 +190,7 @@ impl<'a> Session<'a> {
         let mut request = request;
         let mut losses = 0;
         loop {
-            let result = self.try_carry_on(plan_id, &mut request).await;
+            let result = self.try_carry_on(plan_id, &mut request, losses > 0).await;
             let gone = self.client.is_closed() || !self.lease.is_held();
             let lost = gone || result.as_ref().is_err_and(Error::is_connection_lost);
             match result {
@@ -233,11 +234,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn try_carry_on(&mut self, plan_id: i64, request: &mut Option<Request>) -> Result<State> {
+    async fn try_carry_on(&mut self, plan_id: i64, request: &mut Option<Request>, goes_on: bool) -> Result<State> {
         let stored = self.store.load(&self.client, plan_id).await?;
         let client = connect_worker(&self.migrator.target, &self.store.schema, &self.lease).await?;
-        let mut executor = self.executor(stored, client);
+        let mut executor = self.executor(stored, client, goes_on);
         if let Some(asked) = *request {
+            if super::direction_of(Some(asked)) == Direction::Forward {
+                executor.refuse_paused().await?;
+            }
             if super::direction_of(Some(asked)) == Direction::Backward && executor.state()? != State::RollingBack {
                 executor.ask_the_way_back().await?;
             }
@@ -247,7 +251,7 @@ impl<'a> Session<'a> {
         executor.run().await
     }
 
-    fn executor(&mut self, stored: StoredPlan, client: Client) -> Executor<'_> {
+    fn executor(&mut self, stored: StoredPlan, client: Client, goes_on: bool) -> Executor<'_> {
         let suffix = match stored.plan.kind {
             PlanKind::Up | PlanKind::Backfill => "",
             PlanKind::Down => "_down",
@@ -264,6 +268,7 @@ impl<'a> Session<'a> {
             stop: self.stop,
             stored,
             path,
+            goes_on,
         }
     }
 
@@ -416,7 +421,9 @@ impl<'a> Reader<'a> {
             stop: self.stop,
             stored: self.stored.clone(),
             path: PathBuf::new(),
+            goes_on: false,
         };
-        executor.compare(verify, &mut |_, _, _| {}).await
+        // A person looks, without the lease: nothing is written, and nothing is waited for.
+        executor.compare(verify, &Gate::open(), &mut |_, _, _| {}).await
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use crossfade_core::journal::Direction;
 use crossfade_core::journal::Progress;
 use crossfade_core::journal::State;
 use crossfade_core::journal::StepStatus;
@@ -9,23 +10,29 @@ use crossfade_core::journal::fold;
 use crossfade_core::journal::state_of;
 use crossfade_core::step::Action;
 use crossfade_core::step::Plan;
+use crossfade_core::throttle::Signal;
 use tokio_postgres::Client;
 
 use super::Migrator;
 use super::next_text;
 use super::same_version;
+use super::steering::paused_text;
 use crate::error::Result;
+use crate::postgres::controls::Waited;
 use crate::postgres::lease::APPLICATION;
+use crate::postgres::lease::current_epoch;
 use crate::postgres::lease::current_runner;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredPlan;
 use crate::postgres::store::TrackedRow;
 use crate::report::BackfillStatus;
 use crate::report::MigrationStatus;
+use crate::report::PauseReport;
 use crate::report::ProgressReport;
 use crate::report::REPORT_FORMAT;
 use crate::report::StatusReport;
 use crate::report::StepReport;
+use crate::report::WaitedReport;
 use crate::source::SourceFile;
 use crate::source::compare_versions;
 
@@ -33,16 +40,20 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     let files = if Path::new(&migrator.config.migrations).exists() { migrator.files()? } else { Vec::new() };
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
+    let mut epoch = None;
     let (rows, runner, backfills) = if store.exists(&client).await? {
         let runner = current_runner(&client, &store.schema).await?;
-        (store.rows(&client).await?, runner, backfills(&client, &store).await?)
+        if runner.is_some() {
+            epoch = current_epoch(&client, &store.schema).await?;
+        }
+        (store.rows(&client).await?, runner, backfills(&client, &store, epoch).await?)
     } else {
         (Vec::new(), None, Vec::new())
     };
     let mut migrations = Vec::new();
     for row in &rows {
         let file = files.iter().find(|file| same_version(&file.version, &row.version));
-        migrations.push(of_row(migrator, &client, &store, row, file).await?);
+        migrations.push(of_row(migrator, &client, &store, row, file, epoch).await?);
     }
     for file in files.iter().filter(|file| !rows.iter().any(|row| same_version(&row.version, &file.version))) {
         migrations.push(pending(file));
@@ -70,6 +81,8 @@ fn pending(file: &SourceFile) -> MigrationStatus {
         next: next_text(State::Pending, &file.version),
         step: None,
         progress: None,
+        pause: None,
+        waited: Vec::new(),
         error: None,
         applied_at: None,
         duration_ms: None,
@@ -86,6 +99,7 @@ async fn of_row(
     store: &Store,
     row: &TrackedRow,
     file: Option<&SourceFile>,
+    epoch: Option<i64>,
 ) -> Result<MigrationStatus> {
     let mut status = MigrationStatus {
         version: row.version.clone(),
@@ -94,6 +108,8 @@ async fn of_row(
         next: None,
         step: None,
         progress: None,
+        pause: None,
+        waited: Vec::new(),
         error: None,
         applied_at: row.applied_at.clone(),
         duration_ms: row.duration_ms,
@@ -102,11 +118,14 @@ async fn of_row(
         file: file.is_some(),
         down_file: file.is_some_and(|file| file.down.is_some()),
     };
+    let mut paused = None;
     if !matches!(row.state, State::Applied | State::RolledBack) {
         let stored = store.load(client, row.plan_id).await?;
-        let place = place(&stored);
+        let place = place(client, store, &stored, epoch).await?;
+        paused = place.is_asked_to_wait().then(|| paused_text(&stored.plan));
         status.state = place.state.unwrap_or(status.state);
         (status.step, status.progress, status.error) = (place.step, place.progress, place.error);
+        (status.pause, status.waited) = (place.pause, place.waited);
     }
     if status.state == State::Contracted {
         let left = migrator.config.retain.as_secs_f64() - row.contracted_for.unwrap_or(0.0);
@@ -115,20 +134,32 @@ async fn of_row(
         let row = client.query_typed_one(query, &[(&left, tokio_postgres::types::Type::FLOAT8)]).await;
         status.retained_until = row.ok().map(|row| row.get(0));
     }
-    status.next = next_text(status.state, &row.version);
+    status.next = paused.or_else(|| next_text(status.state, &row.version));
     Ok(status)
 }
 
 /// What `crossfade backfill` was called for. No migration, so nothing that the files are compared with.
-async fn backfills(client: &Client, store: &Store) -> Result<Vec<BackfillStatus>> {
+async fn backfills(client: &Client, store: &Store, epoch: Option<i64>) -> Result<Vec<BackfillStatus>> {
     let mut found = Vec::new();
     for id in store.backfills(client).await? {
         let stored = store.load(client, id).await?;
         let command = stored.plan.command();
-        let Place { state, step, progress, error } = place(&stored);
+        let place = place(client, store, &stored, epoch).await?;
+        let paused = place.is_asked_to_wait().then(|| paused_text(&stored.plan));
+        let Place { state, step, progress, pause, waited, error } = place;
         let state = state.unwrap_or(State::Failed);
-        let next = (state != State::Applied).then(|| format!("`{command}` goes on"));
-        found.push(BackfillStatus { command, statement: stored.up_sql, state, next, step, progress, error });
+        let next = paused.or_else(|| (state != State::Applied).then(|| format!("`{command}` goes on")));
+        found.push(BackfillStatus {
+            command,
+            statement: stored.up_sql,
+            state,
+            next,
+            step,
+            progress,
+            pause,
+            waited,
+            error,
+        });
     }
     Ok(found)
 }
@@ -139,22 +170,85 @@ struct Place {
     state: Option<State>,
     step: Option<StepReport>,
     progress: Option<ProgressReport>,
+    pause: Option<PauseReport>,
+    waited: Vec<WaitedReport>,
     error: Option<String>,
 }
 
-fn place(stored: &StoredPlan) -> Place {
-    match fold(&stored.plan, &stored.events) {
-        Ok(progress) => Place {
-            state: Some(state_of(&stored.plan, &progress)),
-            step: current_step(&stored.plan, &progress),
-            progress: progress_of(&stored.plan, &progress),
-            error: progress.error,
-        },
-        Err(error) => Place { state: None, step: None, progress: None, error: Some(error.to_string()) },
+impl Place {
+    /// Whether a person has it paused.
+    fn is_asked_to_wait(&self) -> bool {
+        self.pause.as_ref().is_some_and(|pause| pause.by.is_some())
     }
 }
 
-fn at(plan: &Plan, progress: &Progress) -> Option<usize> {
+async fn place(client: &Client, store: &Store, stored: &StoredPlan, epoch: Option<i64>) -> Result<Place> {
+    let progress = match fold(&stored.plan, &stored.events) {
+        Ok(progress) => progress,
+        Err(error) => {
+            let error = Some(error.to_string());
+            return Ok(Place { state: None, step: None, progress: None, pause: None, waited: Vec::new(), error });
+        }
+    };
+    let mut place = Place {
+        state: Some(state_of(&stored.plan, &progress)),
+        step: current_step(&stored.plan, &progress),
+        progress: progress_of(&stored.plan, &progress),
+        pause: None,
+        waited: Vec::new(),
+        error: progress.error.clone(),
+    };
+    if let Some(step) = at(&stored.plan, &progress).and_then(|at| stored.plan.steps.get(at)) {
+        waiting(&mut place, &store.waited(client, stored.id, step.id.0).await?, epoch);
+    }
+    if progress.paused && progress.direction == Direction::Forward {
+        place.pause = store.last_asked(client, stored.id).await?.map(|asked| PauseReport {
+            signal: Signal::Request.name().to_owned(),
+            reason: asked.text(),
+            since: Some(asked.at),
+            by: Some(asked.actor),
+            host: Some(asked.host),
+        });
+    }
+    Ok(place)
+}
+
+/// What the step has waited for, and waits for now where the process that wrote it still runs.
+fn waiting(place: &mut Place, waited: &[Waited], epoch: Option<i64>) {
+    let seconds = |ms: i64| ms as f64 / 1000.0;
+    let all = waited.iter().find(|waited| waited.signal.is_empty()).map_or(0.0, |all| seconds(all.total_ms));
+    let reasons: Vec<&Waited> = waited.iter().filter(|waited| !waited.signal.is_empty()).collect();
+    let idle: f64 = reasons.iter().map(|waited| seconds(waited.total_ms)).sum();
+    place.waited = reasons
+        .iter()
+        .map(|waited| WaitedReport {
+            signal: waited.signal.clone(),
+            scope: waited.scope.clone(),
+            reason: waited.reason.clone(),
+            times: waited.times,
+            seconds: seconds(waited.total_ms),
+            share: if all > 0.0 { (seconds(waited.total_ms) / all).min(1.0) } else { 0.0 },
+        })
+        .collect();
+    let now = reasons.iter().find(|waited| waited.since.is_some() && epoch == Some(waited.epoch));
+    place.pause = now.map(|waited| PauseReport {
+        signal: waited.signal.clone(),
+        reason: waited.reason.clone(),
+        since: waited.since.clone(),
+        by: None,
+        host: None,
+    });
+    if let Some(progress) = &mut place.progress
+        && progress.fraction > 0.01
+        && all > 0.0
+    {
+        let left = (1.0 - progress.fraction) / progress.fraction;
+        progress.eta_seconds = Some((all - idle).max(0.0) * left);
+        progress.eta_with_pauses_seconds = Some(all * left);
+    }
+}
+
+pub(super) fn at(plan: &Plan, progress: &Progress) -> Option<usize> {
     plan.steps.iter().zip(&progress.steps).position(|(_, status)| !matches!(status, StepStatus::Succeeded))
 }
 
@@ -179,5 +273,6 @@ fn progress_of(plan: &Plan, progress: &Progress) -> Option<ProgressReport> {
         fraction,
         rows_per_second,
         eta_seconds: (fraction > 0.01).then(|| seconds / fraction * (1.0 - fraction)),
+        eta_with_pauses_seconds: None,
     })
 }

@@ -172,6 +172,13 @@ pub(crate) async fn current_runner(client: &Client, schema: &Ident) -> Result<Op
     }
 }
 
+/// The epoch of who holds the lease, or held it last.
+pub(crate) async fn current_epoch(client: &Client, schema: &Ident) -> Result<Option<i64>> {
+    let query = sql!("SELECT epoch FROM {}.lease WHERE id = 1", schema);
+    let row = client.query_typed_opt(query.as_str(), &[]).await.doing("look who holds the lease")?;
+    Ok(row.map(|row| row.get(0)))
+}
+
 async fn holder_text(target: &Target, schema: &Ident) -> String {
     let known = async {
         let client = target.connect(APPLICATION).await?;

@@ -1,5 +1,6 @@
 //! Everything that speaks to PostgreSQL: connections, the lease, the catalog, the journal.
 
+pub(crate) mod controls;
 mod introspect;
 pub(crate) mod lease;
 pub(crate) mod store;

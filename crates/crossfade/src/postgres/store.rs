@@ -144,7 +144,7 @@ impl Store {
                 ))
                 .hint("use the crossfade that wrote it, or a newer one"));
             }
-            return Ok(());
+            return self.ensure_controls(client).await;
         }
         let text = sql!(
             "BEGIN; \
@@ -184,7 +184,7 @@ impl Store {
                 .hint("the role needs CREATE on the database; or make the schema for it and grant CREATE on it; `schema` in crossfade.toml names another")
                 .caused_by(error));
         }
-        Ok(())
+        self.ensure_controls(client).await
     }
 
     /// The tracking table.
@@ -486,7 +486,7 @@ pub(crate) async fn finish<T>(client: &Client, result: Result<T>, doing: &str) -
     }
 }
 
-fn host() -> String {
+pub(super) fn host() -> String {
     nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default()
 }
 

@@ -26,6 +26,7 @@ mod server;
 mod snapshot;
 mod stress;
 mod sync;
+mod throttle;
 mod throughput;
 
 use std::collections::VecDeque;

@@ -74,6 +74,8 @@ impl Observer for Progress {
                 format!("the lock is taken (try {attempt}): {}", cut(blocker, 55))
             }
             Notice::Retrying { reason } => format!("tries again: {}", cut(&reason, 67)),
+            Notice::Paused { reason, .. } => format!("waits: {}", cut(&reason, 73)),
+            Notice::Resumed { after, .. } => format!("goes on after {} s", after.as_secs()),
             Notice::Info { text } => cut(&text, 80),
             Notice::LeaseHeld { .. }
             | Notice::MigrationStarted { .. }
