@@ -152,6 +152,20 @@ impl ScratchServer {
         self.major_version
     }
 
+    /// Ends the server at once, as if its power were cut, and keeps its folder. Its clients see their connections break. What was committed a
+    /// moment ago is lost, unless the settings turn `synchronous_commit` on.
+    pub fn crash(&mut self) -> Result<(), ScratchError> {
+        let ended = shut_down_at_once(&self.server).and_then(|()| self.server.wait());
+        ended.map(|_| ()).map_err(|source| ScratchError::Lost { source })
+    }
+
+    /// Starts it again after a [`ScratchServer::crash`], on the data that it had, and waits until it accepts connections.
+    pub fn start_again(&mut self) -> Result<(), ScratchError> {
+        self.server = spawn_server(&self.bin_dir, &self.folder, unprivileged_account()?.as_ref())?;
+        self.keeper.watch(&self.server);
+        self.wait_until_ready()
+    }
+
     /// Stops the server and removes its folder, as dropping does, and says if that went wrong.
     pub fn stop(mut self) -> Result<(), ScratchError> {
         self.end().map_err(|source| ScratchError::Stop { folder: self.folder.clone(), source })
@@ -298,7 +312,8 @@ fn major_version(folder: &Path) -> Result<u32, ScratchError> {
 
 fn spawn_server(bin_dir: &Path, folder: &Path, account: Option<&User>) -> Result<Child, ScratchError> {
     let path = log_file(folder);
-    let logs = File::create(&path).and_then(|log| Ok((log.try_clone()?, log)));
+    let log = File::options().create(true).append(true).open(&path);
+    let logs = log.and_then(|log| Ok((log.try_clone()?, log)));
     let (stdout, stderr) = logs.map_err(|source| ScratchError::Folder { what: "create", path, source })?;
     let program = bin_dir.join("postgres");
     let mut command = command(&program, folder, account);
@@ -336,10 +351,11 @@ fn shut_down_at_once(server: &Child) -> io::Result<()> {
     Ok(kill(Pid::from_raw(pid), Signal::SIGQUIT)?)
 }
 
-/// The eighth line of `postmaster.pid` is the server's own word on its state. Connecting would need a client.
+/// The eighth line of `postmaster.pid` is the server's own word on its state. Connecting would need a client. A standby that takes readers
+/// says so.
 fn accepts_connections(folder: &Path) -> bool {
     let state = fs::read_to_string(data_dir(folder).join("postmaster.pid")).unwrap_or_default();
-    state.lines().nth(7).is_some_and(|state| state.trim() == "ready")
+    state.lines().nth(7).is_some_and(|state| matches!(state.trim(), "ready" | "standby"))
 }
 
 fn data_dir(folder: &Path) -> PathBuf {
@@ -444,6 +460,26 @@ mod tests {
         server.keeper.process.wait().unwrap();
         assert!(!server.folder.exists());
         assert!(server.server.wait().unwrap().code().is_some(), "it ended by itself, in order");
+    }
+
+    #[tokio::test]
+    async fn after_a_crash_it_starts_again_with_its_data_and_is_cleared_away() {
+        let mut options = ScratchOptions::new(any_bin_dir());
+        options.settings.push(("synchronous_commit".to_owned(), "on".to_owned()));
+        let mut server = start(options);
+        query(&server, "postgres", "CREATE TABLE kept AS SELECT 'kept'::text AS word").await;
+        let first = server.server.id();
+        server.crash().unwrap();
+        assert!(!runs(first) && server.folder.exists());
+        server.start_again().unwrap();
+        assert_eq!(query(&server, "postgres", "SELECT word FROM kept").await, "kept");
+        let (folder, second) = (server.folder.clone(), server.server.id());
+        // The keeper knows the new process.
+        drop(server.keeper.process.stdin.take());
+        server.keeper.process.wait().unwrap();
+        assert!(!folder.exists());
+        server.server.wait().unwrap();
+        assert!(!runs(second));
     }
 
     #[test]
