@@ -26,7 +26,7 @@ soak: ## the stress test with many rows, then random migrations until stopped (R
 	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
 	export CROSSFADE_SOAK=1 CROSSFADE_GENERATED_CASES=$(CASES) CROSSFADE_GENERATED_SEED=$(SEED) CROSSFADE_STRESS_ROWS=$(ROWS) && \
-	set -x && cargo test -p crossfade --test proofs stress:: -- --nocapture && \
+	set -x && cargo test -p crossfade --test proofs stress:: survival:: -- --include-ignored --nocapture && \
 	cargo test -p crossfade --test proofs generated:: -- --nocapture
 
 build: ## the release binary

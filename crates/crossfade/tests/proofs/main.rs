@@ -25,6 +25,7 @@ mod scene;
 mod server;
 mod snapshot;
 mod stress;
+mod survival;
 mod sync;
 mod throttle;
 mod throughput;

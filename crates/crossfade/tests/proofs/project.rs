@@ -9,6 +9,7 @@ use crossfade::MigrateOptions;
 use crossfade::Migrator;
 use crossfade::RunOptions;
 use crossfade::Stop;
+use crossfade::Target;
 use crossfade::observer::Notice;
 use crossfade::observer::Observer;
 use crossfade::report::MigrationStatus;
@@ -32,12 +33,17 @@ impl Project {
 
     /// With a configuration of its own.
     pub fn with(database: &Database, files: &[(&str, &str)], configure: impl FnOnce(&mut Config)) -> Project {
+        Project::on(database.target(), files, configure)
+    }
+
+    /// For a database that is reached in a way of its own.
+    pub fn on(target: Target, files: &[(&str, &str)], configure: impl FnOnce(&mut Config)) -> Project {
         let folder = tempfile::tempdir().expect("a folder is made");
         let mut config = Config { migrations: folder.path().to_owned(), ..Config::default() };
         config.locks.budget = Duration::from_secs(20);
         config.backfill.duty = 1.0;
         configure(&mut config);
-        let migrator = Migrator::new(config, database.target());
+        let migrator = Migrator::new(config, target);
         let project = Project { folder, migrator };
         for (name, text) in files {
             project.write(name, text);

@@ -39,7 +39,8 @@ pub fn main_server() -> &'static Server {
     dumped.unwrap_or_else(|| SERVERS.last().expect("there is a server"))
 }
 
-fn folders() -> Vec<PathBuf> {
+/// The folders of all servers' binaries.
+pub fn folders() -> Vec<PathBuf> {
     if let Some(folders) = std::env::var_os("CROSSFADE_PG_BINS") {
         return std::env::split_paths(&folders).filter(|folder| !folder.as_os_str().is_empty()).collect();
     }
@@ -60,22 +61,28 @@ fn start_all() -> Vec<Server> {
     started.into_iter().map(|scratch| Server { pg_dump: beside(&scratch), scratch }).collect()
 }
 
+/// Nothing happens by itself here, and nothing depends on the machine.
+const SETTINGS: [(&str, &str); 8] = [
+    ("autovacuum", "off"),
+    ("TimeZone", "UTC"),
+    ("shared_buffers", "32MB"),
+    ("checkpoint_timeout", "1h"),
+    ("jit", "off"),
+    ("max_wal_senders", "0"),
+    ("wal_level", "minimal"),
+    ("max_prepared_transactions", "0"),
+];
+
+/// A server with these settings on top.
+pub fn start_with(bin_dir: PathBuf, settings: &[(&str, &str)]) -> ScratchServer {
+    let all = SETTINGS.iter().chain(settings);
+    let settings = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    ScratchServer::start(ScratchOptions { settings, max_connections: 150, ..ScratchOptions::new(bin_dir) })
+        .expect("a scratch server starts")
+}
+
 fn start(bin_dir: PathBuf) -> ScratchServer {
-    // Nothing happens by itself here, and nothing depends on the machine.
-    let settings = [
-        ("autovacuum", "off"),
-        ("TimeZone", "UTC"),
-        ("shared_buffers", "32MB"),
-        ("checkpoint_timeout", "1h"),
-        ("jit", "off"),
-        ("max_wal_senders", "0"),
-        ("wal_level", "minimal"),
-        ("max_prepared_transactions", "0"),
-    ];
-    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let server =
-        ScratchServer::start(ScratchOptions { settings, max_connections: 150, ..ScratchOptions::new(bin_dir) })
-            .expect("a scratch server starts");
+    let server = start_with(bin_dir, &[]);
     let url = server.url("postgres");
     run(async move {
         let client = connect(&url).await;
