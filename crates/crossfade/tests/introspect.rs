@@ -14,6 +14,7 @@ use crossfade_core::catalog::Column;
 use crossfade_core::catalog::Constraint;
 use crossfade_core::catalog::ConstraintKind;
 use crossfade_core::catalog::Index;
+use crossfade_core::catalog::Object;
 use crossfade_core::catalog::Table;
 use crossfade_core::catalog::TableKind;
 use crossfade_core::catalog::Trigger;
@@ -299,6 +300,22 @@ fn check_objects(catalog: &Catalog) {
         assert!(objects.contains(&expected), "{expected:?} in {objects:?}");
     }
     assert!(!objects.iter().any(|(_, name, _)| *name == "users" || *name == "_mood" || *name == "sync"));
+    let object = |kind: &str, name: &str| {
+        let is = |object: &&Object| object.kind == kind && object.name.name.as_str() == name;
+        catalog.objects.iter().find(is).expect("it is there")
+    };
+    assert_eq!(object("type", "mood").labels, ["sad", "happy"]);
+    let twice = &object("function", "twice").functions;
+    let types: Vec<&[String]> = twice.iter().map(|function| function.types.as_slice()).collect();
+    assert_eq!(types, [["int4"], ["text"]]);
+    let number = &twice[0];
+    assert_eq!(
+        (number.arguments.as_str(), number.procedure, &number.owner, &number.grants),
+        ("integer", false, &None, &None)
+    );
+    let definition: Vec<&str> = number.definition.as_str().lines().map(str::trim).collect();
+    assert_eq!(definition[..2], ["(n integer)", "RETURNS integer"]);
+    assert!(definition.iter().any(|line| line.contains("SELECT n * 2")), "{definition:?}");
 }
 
 fn check_from_18(catalog: &Catalog) {
@@ -334,6 +351,10 @@ async fn check_ordinary_role(server: &ScratchServer, as_superuser: &Catalog) -> 
     for table in &mut catalog.tables {
         let owner = table.owner.take();
         assert!(owner.is_some(), "the owner of {} is another role", table.name);
+    }
+    for function in catalog.objects.iter_mut().flat_map(|object| &mut object.functions) {
+        let owner = function.owner.take();
+        assert!(owner.is_some(), "the owner of a function is another role: {function:?}");
     }
     assert_eq!(&catalog, as_superuser);
     Ok(())

@@ -4,6 +4,7 @@ use super::Catalog;
 use super::Column;
 use super::Constraint;
 use super::Index;
+use super::Object;
 use super::Table;
 use super::TableKind;
 use crate::sql::IndexDefinition;
@@ -27,11 +28,12 @@ impl Catalog {
         self.tables.iter().find(|table| table.name == *name)
     }
 
-    /// The full name of an object that is no relation with columns.
-    pub fn object(&self, kind: &str, name: &ObjectRef) -> Option<&TableName> {
+    /// An object that is no relation with columns. A composite type is a type.
+    pub fn object(&self, kind: &str, name: &ObjectRef) -> Option<&Object> {
+        let is = |object: &Object| object.kind == kind || kind == "type" && object.kind == "composite";
         let in_schema = |schema: &str| {
             let full = TableName::new(schema, name.name.as_str());
-            self.objects.iter().find(|object| object.kind == kind && object.name == full).map(|object| &object.name)
+            self.objects.iter().find(|object| is(object) && object.name == full)
         };
         match &name.schema {
             Some(schema) => in_schema(schema),

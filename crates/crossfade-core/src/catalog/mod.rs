@@ -385,4 +385,30 @@ pub struct Object {
     /// For a domain: whether it has constraints, its own or those of a domain below it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub constrained: bool,
+    /// For an enum: its values, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
+    /// For a function: each of this name that is no aggregate and comes with no extension.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<Function>,
+}
+
+/// A function or a procedure.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// Whether it is a procedure.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub procedure: bool,
+    /// The types of the arguments that it is known by, without schemas: `int4`, `text[]`.
+    pub types: Vec<String>,
+    /// The same between its parentheses, as `format_type` writes them with an empty search path.
+    pub arguments: ServerText,
+    /// What stands behind its name in the CREATE that `pg_get_functiondef` writes with an empty search path.
+    pub definition: ServerText,
+    /// Its owner, where that is not the role that plans.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Its grants, those of its owner aside; none where nothing was ever granted or revoked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grants: Option<Vec<Grant>>,
 }

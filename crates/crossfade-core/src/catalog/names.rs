@@ -253,6 +253,8 @@ mod tests {
             name: TableName::new("public", name),
             volatility: None,
             constrained: false,
+            labels: Vec::new(),
+            functions: Vec::new(),
         };
         let mut table = Table::empty(TableName::new("public", "u3"));
         table.constraints = ["u3_pkey", "u3_a_idx", "u3_b_not_null"].map(check).to_vec();

@@ -69,7 +69,8 @@ impl Operation for AsWritten {
             let gone = found.flat_map(|table| catalog.tree(table)).map(|table| table.name.clone()).collect();
             super::whole::remove(catalog, &gone);
         }
-        if let StatementKind::Move { object, to, .. } = &self.statement.parsed.kind
+        if let StatementKind::Move { kind, object, to, .. } = &self.statement.parsed.kind
+            && kind.object_kind() == "relation"
             && let Some(from) = catalog.resolve(object).map(|table| table.name.clone())
         {
             let to = super::whole::destination(&from, to);
@@ -305,7 +306,8 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
             (format!("DROP {}", kind.sql_name()), touched)
         }
         StatementKind::Move { kind, object, .. } => {
-            (format!("ALTER {}", kind.sql_name()), vec![(object.clone(), LockMode::AccessExclusive)])
+            let relation = (kind.object_kind() == "relation").then(|| (object.clone(), LockMode::AccessExclusive));
+            (format!("ALTER {}", kind.sql_name()), relation.into_iter().collect())
         }
         StatementKind::DropIndex { .. } => ("DROP INDEX".to_owned(), Vec::new()),
         StatementKind::Update(update) => ("UPDATE".to_owned(), vec![(update.table.clone(), LockMode::RowExclusive)]),

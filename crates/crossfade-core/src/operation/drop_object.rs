@@ -125,6 +125,14 @@ impl Operation for DropView {
 }
 
 impl DropObject {
+    /// Lets the server say, before anything is done, whether something else uses them.
+    pub(super) fn ask_first(&self, steps: &mut StepsBuilder<'_>) {
+        let help = "drop or change what uses it first, in a statement before this one; CASCADE would take it along, with no way back";
+        let finding =
+            Finding::error("dependents", self.span, format!("{} can't be dropped", self.described())).help(help);
+        steps.preflight(Preflight { query: self.ask(), finding });
+    }
+
     fn keeps_its_name(&self) -> bool {
         matches!(self.kind, ObjectKind::Type | ObjectKind::Domain)
     }
@@ -190,10 +198,7 @@ impl Operation for DropObject {
     }
 
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
-        let help = "drop or change what uses it first, in a statement before this one; CASCADE would take it along, with no way back";
-        let finding =
-            Finding::error("dependents", self.span, format!("{} can't be dropped", self.described())).help(help);
-        steps.preflight(Preflight { query: self.ask(), finding });
+        self.ask_first(steps);
         let signature = |name: TableName, arguments: &Option<Sql>| match arguments {
             Some(arguments) => sql!("{}({})", name, arguments),
             None => sql!("{}", name),
@@ -226,7 +231,8 @@ impl Operation for DropObject {
         let class = self.kind.object_kind();
         // Of a function there may be others with other arguments.
         let gone = |name: &TableName| class != "function" && self.objects.iter().any(|(known, _)| known == name);
-        catalog.objects.retain(|object| object.kind != class || !gone(&object.name));
+        let is = |kind: &str| kind == class || class == "type" && kind == "composite";
+        catalog.objects.retain(|object| !is(&object.kind) || !gone(&object.name));
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -21,14 +21,19 @@ mod mend_check;
 mod mend_not_null;
 mod partition;
 mod rename_column;
+mod rename_function;
 mod rename_relation;
+mod rename_type;
 mod replace;
+mod replace_type;
 mod set_not_null;
 mod understand;
 mod whole;
 
 pub(crate) use as_written::as_written;
 pub use understand::created_tables;
+pub(crate) use understand::made;
+pub(crate) use understand::named_types;
 pub use understand::understand;
 
 use crate::catalog::Catalog;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::cleared::Cleared;
 use crate::catalog::Catalog;
+use crate::catalog::Column;
 use crate::catalog::Dependent;
 use crate::catalog::Grant;
 use crate::catalog::Table;
@@ -12,10 +13,13 @@ use crate::plan::PlanContext;
 use crate::sql;
 use crate::sql::Destination;
 use crate::sql::Ident;
+use crate::sql::MAX_IDENT_BYTES;
 use crate::sql::ObjectKind;
+use crate::sql::ObjectRef;
 use crate::sql::ServerText;
 use crate::sql::Sql;
 use crate::sql::TableName;
+use crate::sql::cut;
 use crate::step::Claim;
 
 /// The name that an object has from contract to purge.
@@ -98,6 +102,39 @@ pub(super) fn destination(from: &TableName, to: &Destination) -> TableName {
     match to {
         Destination::Name(name) => TableName { schema: from.schema.clone(), name: Ident::new(name.as_str()) },
         Destination::Schema(schema) => TableName { schema: Ident::new(schema.as_str()), name: from.name.clone() },
+    }
+}
+
+/// The full name that the server rendered, where it is one.
+fn named_at(text: &str) -> Option<TableName> {
+    let file = crate::sql::parse_file(&format!("SELECT NULL::{text}")).ok()?;
+    let names = crate::sql::named_types(&file.statements.first()?.text);
+    let ObjectRef { schema, name } = names.into_iter().next()?;
+    Some(TableName::new(schema?, name))
+}
+
+/// The type of a column, or that of its elements, where it is none of the system's.
+pub(super) fn type_of(column: &Column) -> Option<TableName> {
+    let text = column.type_name.as_str();
+    named_at(text.strip_suffix("[]").unwrap_or(text))
+}
+
+/// The server's name for the type of an array, after that of its elements.
+pub(super) fn array_of(name: &str) -> String {
+    format!("_{}", cut(name, MAX_IDENT_BYTES - 1))
+}
+
+/// Gives a type of the model another name, wherever a column has it.
+pub(super) fn rename_type(catalog: &mut Catalog, from: &TableName, to: &TableName) {
+    let columns = catalog.tables.iter_mut().flat_map(|table| &mut table.columns);
+    for column in columns.filter(|column| type_of(column).as_ref() == Some(from)) {
+        let array = if column.type_name.as_str().ends_with("[]") { sql!("[]") } else { sql!("") };
+        column.type_name = ServerText::from_server(sql!("{}{}", to, array).to_string());
+        let known = [from.name.as_str().to_owned(), array_of(from.name.as_str())];
+        if known.contains(&column.base_type) {
+            let name = to.name.as_str();
+            column.base_type = if array.is_empty() { name.to_owned() } else { array_of(name) };
+        }
     }
 }
 

@@ -20,10 +20,8 @@ use crate::operation::Operation;
 use crate::sql;
 use crate::sql::Ident;
 use crate::sql::Literal;
-use crate::sql::Made;
 use crate::sql::Sql;
 use crate::sql::TableName;
-use crate::sql::made_by;
 use crate::step::Action;
 use crate::step::Backfill;
 use crate::step::BackfillUnit;
@@ -599,8 +597,7 @@ impl<'a> StepsBuilder<'a> {
             return;
         }
         let bounds = self.bounds();
-        let statements = self.cx.migration.statements.iter();
-        let made: Vec<Made> = statements.filter_map(|statement| made_by(&statement.parsed)).collect();
+        let made = crate::operation::made(&self.cx);
         let uses_what_is_made = made.iter().any(|made| values.iter().any(|value| made.is_used_in(value.as_str())));
         // Compared with itself: never different, but it has to be computed.
         let each = sql!(

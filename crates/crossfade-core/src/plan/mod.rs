@@ -31,9 +31,7 @@ use crate::finding::Severity;
 use crate::migration::Migration;
 use crate::operation;
 use crate::sql::Ident;
-use crate::sql::Made;
 use crate::sql::TableName;
-use crate::sql::made_by;
 use crate::step::Claim;
 use crate::step::PLAN_FORMAT;
 use crate::step::Plan;
@@ -99,9 +97,13 @@ pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     for operation in &operations {
         findings.extend(operation.check(&cx));
     }
-    let claims: Vec<Claim> = operations.iter().flat_map(|operation| operation.claims()).collect();
+    let mut claims: Vec<Claim> = operations.iter().flat_map(|operation| operation.claims()).collect();
+    claims.sort();
+    claims.dedup();
     let others = cx.in_flight.iter().filter(|other| other.version != cx.migration.version);
-    findings.extend(conflicts(others, &claims));
+    // A type that is named must not be about to get another name; it may be named by any number.
+    let named = operation::named_types(&cx).into_iter().map(|table| Claim { table, column: None });
+    findings.extend(conflicts(others, &claims.iter().cloned().chain(named).collect::<Vec<_>>()));
     if findings.iter().any(Finding::is_error) {
         findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.span));
         return Err(findings);
@@ -112,7 +114,7 @@ pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     }
     let (steps, mut preflight, more) = steps.finish();
     // The server can't say what it thinks of what the file itself makes first.
-    let made: Vec<Made> = cx.migration.statements.iter().filter_map(|statement| made_by(&statement.parsed)).collect();
+    let made = operation::made(&cx);
     preflight.retain(|check| !made.iter().any(|made| made.is_used_in(check.query.as_str())));
     findings.extend(more);
     if findings.iter().any(Finding::is_error) {
@@ -120,9 +122,6 @@ pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     }
     findings.retain(|finding| finding.severity < Severity::Error);
     let phased = steps.iter().any(|step| !matches!(step.action, crate::step::Action::Ddl(_))) || steps.len() > 1;
-    let mut claims = claims;
-    claims.sort();
-    claims.dedup();
     Ok(Plan {
         format: PLAN_FORMAT,
         version: cx.migration.version.clone(),

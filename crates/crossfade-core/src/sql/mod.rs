@@ -18,6 +18,7 @@ mod split;
 mod statement;
 mod text;
 mod time_zone;
+mod types;
 mod undo;
 mod whole;
 
@@ -75,6 +76,9 @@ pub use text::cut;
 pub use text::short_hash;
 pub use time_zone::TimeZoneChange;
 pub use time_zone::time_zone_change;
+pub use types::created_as;
+pub use types::named_types;
+pub use types::with_types;
 pub use whole::Destination;
 pub use whole::NamedObject;
 pub use whole::NewForm;

@@ -79,12 +79,14 @@ pub enum StatementKind {
         /// `CASCADE`.
         cascade: bool,
     },
-    /// `RENAME TO` and `SET SCHEMA` of a table, a view or a materialized view.
+    /// `RENAME TO` and `SET SCHEMA` of a table, a view, a materialized view, a type, a domain, a function or a procedure.
     Move {
         /// What it is, as it is written.
         kind: ObjectKind,
         /// Which one.
         object: ObjectRef,
+        /// For a function: the types of the arguments that it is known by, where they are written.
+        arguments: Option<Vec<String>>,
         /// Where it goes.
         to: Destination,
         /// `IF EXISTS`.
@@ -746,6 +748,9 @@ fn other_statement(node: &NodeEnum) -> StatementKind {
         NodeEnum::AlterObjectSchemaStmt(alter) => {
             let touches = alter.relation.as_ref().map(|relation| (object(Some(relation)), LockMode::AccessExclusive));
             make("SET SCHEMA", touches.into_iter().collect(), Some("running code names the old schema"), None, false)
+        }
+        NodeEnum::AlterEnumStmt(alter) if !alter.old_val.is_empty() => {
+            make("RENAME VALUE", vec![], Some("running code may use the old name"), None, false)
         }
         NodeEnum::CommentStmt(comment) => comment_statement(comment),
         NodeEnum::AlterTableStmt(alter) => {

@@ -226,31 +226,60 @@ pub(super) fn drop_statement(drop: &protobuf::DropStmt) -> Option<StatementKind>
     })
 }
 
-/// Tells a RENAME of a whole table or view.
+/// Tells a RENAME of a whole object that can be known by two names until contract.
 pub(super) fn rename_statement(rename: &protobuf::RenameStmt) -> Option<StatementKind> {
-    let kind = relation_kind(rename.rename_type())?;
-    Some(StatementKind::Move {
-        kind,
-        object: object(rename.relation.as_ref()),
-        to: Destination::Name(rename.newname.clone()),
-        if_exists: rename.missing_ok,
-    })
+    let kind = movable(rename.rename_type())?;
+    let to = Destination::Name(rename.newname.clone());
+    moved(kind, rename.relation.as_ref(), rename.object.as_deref(), to, rename.missing_ok)
 }
 
-/// Tells a SET SCHEMA of a whole table or view.
+/// The same for SET SCHEMA.
 pub(super) fn schema_statement(alter: &protobuf::AlterObjectSchemaStmt) -> Option<StatementKind> {
-    let kind = relation_kind(alter.object_type())?;
-    Some(StatementKind::Move {
-        kind,
-        object: object(alter.relation.as_ref()),
-        to: Destination::Schema(alter.newschema.clone()),
-        if_exists: alter.missing_ok,
-    })
+    let kind = movable(alter.object_type())?;
+    let to = Destination::Schema(alter.newschema.clone());
+    moved(kind, alter.relation.as_ref(), alter.object.as_deref(), to, alter.missing_ok)
 }
 
-fn relation_kind(object_type: ObjectType) -> Option<ObjectKind> {
+fn moved(
+    kind: ObjectKind,
+    relation: Option<&protobuf::RangeVar>,
+    node: Option<&protobuf::Node>,
+    to: Destination,
+    if_exists: bool,
+) -> Option<StatementKind> {
+    let (object, arguments) = match relation {
+        Some(relation) => (object(Some(relation)), None),
+        None => (named(node?, kind)?.name, argument_types(node?)),
+    };
+    Some(StatementKind::Move { kind, object, arguments, to, if_exists })
+}
+
+/// The types of a function's arguments as the catalog names them, without schemas: `int4`, `text[]`.
+fn argument_types(node: &protobuf::Node) -> Option<Vec<String>> {
+    let Some(NodeEnum::ObjectWithArgs(function)) = node.node.as_ref() else { return None };
+    let of = |node: &protobuf::Node| match node.node.as_ref() {
+        Some(NodeEnum::TypeName(found)) => {
+            let array = if found.array_bounds.is_empty() { "" } else { "[]" };
+            Some(format!("{}{array}", strings(&found.names).pop()?))
+        }
+        _ => None,
+    };
+    if function.args_unspecified { None } else { function.objargs.iter().map(of).collect() }
+}
+
+fn movable(object_type: ObjectType) -> Option<ObjectKind> {
     let kind = ObjectKind::of(object_type)?;
-    matches!(kind, ObjectKind::Table | ObjectKind::View | ObjectKind::MaterializedView).then_some(kind)
+    match kind {
+        ObjectKind::Table
+        | ObjectKind::View
+        | ObjectKind::MaterializedView
+        | ObjectKind::Type
+        | ObjectKind::Domain
+        | ObjectKind::Function
+        | ObjectKind::Procedure
+        | ObjectKind::Routine => Some(kind),
+        ObjectKind::Sequence | ObjectKind::Aggregate => None,
+    }
 }
 
 /// The name as a statement has it.

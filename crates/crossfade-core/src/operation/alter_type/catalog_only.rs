@@ -1,5 +1,6 @@
 //! Type changes for which the server touches neither a row nor an index.
 
+use super::super::whole::array_of;
 use super::NewType;
 use crate::catalog::Column;
 use crate::catalog::ConstraintKind;
@@ -57,7 +58,7 @@ fn is_utc(time_zone: &str) -> bool {
 pub(crate) fn retype_in(column: &mut Column, type_name: &Sql, base_type: &str, modifiers: &[i64]) {
     let mut text = String::new();
     type_name.write_sql(&mut text);
-    column.type_name = ServerText::from_server(text);
-    base_type.clone_into(&mut column.base_type);
+    column.type_name = ServerText::from_server(text.as_str());
+    column.base_type = if text.ends_with(']') { array_of(base_type) } else { base_type.to_owned() };
     column.type_modifier = super::super::add_column::type_modifier(base_type, modifiers);
 }

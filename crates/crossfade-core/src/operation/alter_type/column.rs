@@ -4,6 +4,7 @@ use super::Retype;
 use crate::finding::Finding;
 use crate::plan::Group;
 use crate::plan::NewColumn;
+use crate::plan::OldColumn;
 use crate::plan::PlanContext;
 use crate::plan::Shape;
 use crate::plan::StepsBuilder;
@@ -12,7 +13,10 @@ use crate::sql;
 use crate::sql::Expr;
 use crate::sql::Ident;
 use crate::sql::Literal;
+use crate::sql::ObjectRef;
+use crate::sql::ServerText;
 use crate::sql::Sql;
+use crate::sql::TableName;
 use crate::step::Preflight;
 
 impl Retype {
@@ -53,8 +57,37 @@ impl Retype {
         }
         match self.time_zone_cast() {
             Some(text) => Expr::from_sql(&text).ok(),
+            // Of a type and the one in its place the server knows no cast.
+            None if self.replaced.is_some() => {
+                Expr::from_sql(&sql!("{}::text::{}", self.name(), self.column.type_name)).ok()
+            }
             None => Expr::from_sql(&sql!("{}::{}", self.name(), self.column.type_name)).ok(),
         }
+    }
+
+    /// The type's name after contract, where it has another one then.
+    fn renamed_at_contract(&self, cx: &PlanContext<'_>, name: &ObjectRef) -> Option<TableName> {
+        let (both, old) = self.replaced.as_ref()?;
+        let full = cx.catalog.place(name);
+        let shadow = cx.own_name("new", both.name.as_str());
+        if full == *both {
+            Some(old.clone())
+        } else if full.schema == both.schema && full.name == shadow {
+            Some(both.clone())
+        } else {
+            None
+        }
+    }
+
+    /// The old column, as the way back after contract names it.
+    fn old_column(&self, cx: &PlanContext<'_>, down: Expr) -> OldColumn {
+        let put = |name: &ObjectRef| self.renamed_at_contract(cx, name);
+        let renamed = Expr::from_sql(&sql!("NULL::{}", self.column.type_name)).ok();
+        let renamed = renamed.and_then(|cast| cast.with_types(&put));
+        let text = renamed.as_ref().and_then(|cast| cast.as_written().strip_prefix("NULL::"));
+        let type_name = text.map_or_else(|| self.column.type_name.clone(), ServerText::from_server);
+        let down = down.with_types(&put).unwrap_or(down);
+        OldColumn { type_name, ..super::super::old_column(cx, &self.column, Some(down)) }
     }
 
     /// Whether the cast depends on the session's time zone.
@@ -90,7 +123,7 @@ impl Retype {
             table,
             Group {
                 shape: Shape::Retype { name: name.clone() },
-                old: vec![super::super::old_column(cx, &self.column, Some(down))],
+                old: vec![self.old_column(cx, down)],
                 new: vec![NewColumn { name: shadow, type_name: self.to.type_name.clone(), up }],
                 until: Until::Contract,
                 mend: None,

@@ -37,7 +37,6 @@ use crate::sql::Made;
 use crate::sql::Span;
 use crate::sql::Sql;
 use crate::sql::TableName;
-use crate::sql::made_by;
 use crate::step::Claim;
 use foreign_key::ForeignKey;
 use index::IndexTree;
@@ -65,6 +64,8 @@ pub(super) struct Retype {
     pub default: Option<Option<Expr>>,
     /// The time zone that casts between `timestamp` and `timestamptz` go by at this place of the file, where it can be told.
     pub time_zone: Option<String>,
+    /// Where the new type takes the place of the old one: the name that both have in their time, and the old one's from contract on.
+    pub replaced: Option<(TableName, TableName)>,
     pub span: Span,
 }
 
@@ -191,10 +192,8 @@ impl Operation for AlterType {
                 findings.push(Finding::error("alter-type", span, format!("the type of {}.{} can't be changed in phases: {}", table.name, retype.column.name, why.join("; ")))
                     .help("add a new column, fill it, and drop the old one (three statements in one file); or accept the lock and the rewrite: `-- crossfade: direct REASON`"));
             }
-            let made = |statement: &crate::migration::Statement| {
-                made_by(&statement.parsed) == Some(Made::Named(retype.to.base_type.clone()))
-            };
-            if retype.keeps_default() && cx.migration.statements.iter().any(made) {
+            let made = crate::operation::made(cx);
+            if retype.keeps_default() && made.contains(&Made::Named(retype.to.base_type.clone())) {
                 let message =
                     format!("the default of {}.{} can't become one of the new type", table.name, retype.column.name);
                 findings.push(Finding::error("cast", span, message).help(

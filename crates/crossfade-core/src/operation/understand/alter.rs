@@ -184,7 +184,17 @@ impl Reader<'_> {
                 let default = self.default_in_file(table, column);
                 self.retypes.push((
                     position,
-                    Retype { table: table.clone(), column: found, to, up, down, default, time_zone, span },
+                    Retype {
+                        table: table.clone(),
+                        column: found,
+                        to,
+                        up,
+                        down,
+                        default,
+                        time_zone,
+                        replaced: None,
+                        span,
+                    },
                 ));
             }
             AlterCommand::SetNotNull { column } => self.read_set_not_null(position, statement, table, column),

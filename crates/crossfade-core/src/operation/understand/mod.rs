@@ -8,6 +8,7 @@ mod loosen;
 mod normal;
 mod rows;
 mod settle;
+mod types;
 mod update;
 mod whole;
 mod zone;
@@ -28,6 +29,7 @@ use super::no_table;
 use super::partition::Making;
 use super::rename_column::RenameColumn;
 use super::replace::Dropped;
+use super::replace_type::ReplaceType;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
@@ -42,12 +44,14 @@ use crate::sql::ColumnDefinition;
 use crate::sql::Destination;
 use crate::sql::Expr;
 use crate::sql::Ident;
+use crate::sql::Made;
 use crate::sql::ObjectRef;
 use crate::sql::Span;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
 use crate::sql::TimeZoneChange;
 use crate::sql::commented;
+use crate::sql::made_by;
 use crate::step::Claim;
 
 /// A column that the file adds to a table that is in use.
@@ -95,6 +99,10 @@ struct Reader<'a> {
     time_zones: Vec<(usize, TimeZoneChange)>,
     /// Constraints that go.
     loosened: Vec<(usize, Loosened)>,
+    /// Types that another one takes the place of.
+    replaced: Vec<ReplaceType>,
+    /// Both names of types that get another one, and the statement.
+    moved_types: Vec<(usize, TableName)>,
 }
 
 /// The tables that a file makes and that are not there yet.
@@ -106,16 +114,44 @@ pub fn created_tables(migration: &Migration, catalog: &Catalog) -> Vec<TableName
     made.filter(|place| catalog.table(place).is_none()).collect()
 }
 
+/// What the file makes, under the names that it has until contract.
+pub fn made(cx: &PlanContext<'_>) -> Vec<Made> {
+    let statements = Reader::new(cx).with_types_meant();
+    statements.iter().filter_map(|statement| made_by(&statement.parsed)).collect()
+}
+
+/// The types that the file's statements name, as far as they are there or somebody in flight claims their name.
+pub fn named_types(cx: &PlanContext<'_>) -> Vec<TableName> {
+    let claimed = |place: &TableName| {
+        let claim = Claim { table: place.clone(), column: None };
+        cx.catalog.table(place).is_none() && cx.in_flight.iter().any(|other| other.claims.contains(&claim))
+    };
+    let known = |name: ObjectRef| {
+        let there = cx.catalog.object("type", &name).map(|object| object.name.clone());
+        there.or_else(|| Some(cx.catalog.place(&name)).filter(claimed))
+    };
+    let named = cx.migration.statements.iter().flat_map(|statement| crate::sql::named_types(&statement.parsed.text));
+    let mut all: Vec<TableName> = named.filter_map(known).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
 /// Reads a file's statements into operations.
 pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding>) {
     let mut first = Reader::new(cx);
-    let migration = first.normal_form();
+    let meant = Migration { statements: first.with_types_meant(), ..cx.migration.clone() };
+    let with_types_meant = PlanContext { migration: &meant, ..*cx };
+    let mut second = Reader::new(&with_types_meant);
+    let migration = second.normal_form();
+    let findings = second.findings;
     let cx = &PlanContext { migration: &migration, ..*cx };
-    let mut reader = Reader { findings: first.findings, ..Reader::new(cx) };
+    let mut reader = Reader { findings, replaced: first.replaced, ..Reader::new(cx) };
     reader.find_mends();
     for (position, statement) in cx.migration.statements.iter().enumerate() {
         reader.read(position, statement);
     }
+    reader.settle_types();
     reader.settle();
     reader.settle_keys();
     reader.settle_comments();
@@ -124,6 +160,7 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
     reader.look_for_collisions();
     reader.look_for_interference();
     reader.look_for_namesakes();
+    reader.look_for_type_namesakes();
     reader.operations.sort_by_key(|(position, _)| *position);
     (reader.operations.into_iter().map(|(_, operation)| operation).collect(), reader.findings)
 }
@@ -157,6 +194,8 @@ impl<'a> Reader<'a> {
             gone: Vec::new(),
             time_zones: zone::changes(cx.migration),
             loosened: Vec::new(),
+            replaced: Vec::new(),
+            moved_types: Vec::new(),
         }
     }
 }

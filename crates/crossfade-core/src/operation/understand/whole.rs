@@ -94,7 +94,7 @@ impl Reader<'_> {
             return self.operations.push((position, Box::new(DropView { kind, views, cascade, cleared, span })));
         }
         let place = |object: &NamedObject| {
-            let name = self.catalog().object(kind.object_kind(), &object.name)?.clone();
+            let name = self.catalog().object(kind.object_kind(), &object.name)?.name.clone();
             Some((name, object.arguments.clone()))
         };
         let found: Vec<_> = objects.iter().filter_map(place).collect();
@@ -111,7 +111,7 @@ impl Reader<'_> {
         let place = |name: &ObjectRef| {
             let found = self.catalog().resolve(name).map(|table| &table.name);
             let found = found.filter(|_| kind.catalog_class() == "pg_class");
-            found.or_else(|| self.catalog().object(kind.object_kind(), name)).cloned()
+            found.or_else(|| self.catalog().object(kind.object_kind(), name).map(|object| &object.name)).cloned()
         };
         let place = |name: &ObjectRef| place(name).unwrap_or_else(|| self.catalog().place(name));
         let later = self.cx.migration.statements.iter().skip(position + 1);
@@ -194,8 +194,13 @@ impl Reader<'_> {
     }
 
     pub(super) fn read_move(&mut self, position: usize, statement: &Statement) {
-        let StatementKind::Move { object, to, if_exists, .. } = &statement.parsed.kind else { return };
+        let StatementKind::Move { kind, object, to, if_exists, .. } = &statement.parsed.kind else { return };
         self.no_values(statement);
+        match kind.object_kind() {
+            "relation" => {}
+            "type" => return self.read_move_type(position, statement),
+            _ => return self.read_move_function(position, statement),
+        }
         let Some(table) = self.in_use(object).cloned() else {
             return self.unless_unknown(position, statement, object, *if_exists);
         };
