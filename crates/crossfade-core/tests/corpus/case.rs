@@ -7,6 +7,7 @@ use crossfade_core::catalog::Catalog;
 use crossfade_core::finding::Finding;
 use crossfade_core::lock::TableLock;
 use crossfade_core::migration::Migration;
+use crossfade_core::plan::InFlight;
 use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::Policy;
 use crossfade_core::plan::plan;
@@ -26,6 +27,7 @@ pub struct Case {
     migration: Migration,
     policy: Policy,
     new_tables: BTreeSet<TableName>,
+    in_flight: Vec<InFlight>,
 }
 
 impl Case {
@@ -34,7 +36,7 @@ impl Case {
             migration: &self.migration,
             catalog: &self.catalog,
             policy: &self.policy,
-            in_flight: &[],
+            in_flight: &self.in_flight,
             new_tables: &self.new_tables,
         }
     }
@@ -45,15 +47,25 @@ pub fn cases() -> Vec<Case> {
     let with_catalog = |fixture: Fixture| {
         let migration = Migration::parse("001", "case", &fixture.migration);
         let migration = migration.unwrap_or_else(|findings| panic!("{}: {findings:?}", fixture.name));
-        Case {
+        let mut case = Case {
             catalog: stored_catalog(&fixture.name),
             migration,
             policy: Policy::default(),
             new_tables: BTreeSet::new(),
+            in_flight: Vec::new(),
             fixture,
-        }
+        };
+        case.in_flight.extend(case.fixture.earlier.as_ref().map(|text| earlier(&case, text)));
+        case
     };
     corpus().into_iter().map(with_catalog).collect()
+}
+
+/// What a case's earlier migration has in its hands.
+fn earlier(case: &Case, text: &str) -> InFlight {
+    let migration = Migration::parse("000", "earlier", text).expect("it is SQL");
+    let plan = plan(PlanContext { migration: &migration, ..case.context() }).expect("it is planned");
+    InFlight { version: plan.version, name: plan.name, claims: plan.claims }
 }
 
 fn stored_catalog(name: &str) -> Catalog {

@@ -12,6 +12,8 @@ pub struct Fixture {
     pub name: String,
     /// Schema and data before.
     pub before: String,
+    /// An earlier migration, which stands at its hold when this one comes.
+    pub earlier: Option<String>,
     /// The migration's text.
     pub migration: String,
     /// What psql would run instead, where the migration's text alone does not say it (`up` directives).
@@ -59,7 +61,7 @@ impl Fixture {
                 "forgets" => fixture.forgets = true,
                 "alone" => fixture.alone = true,
                 "every-crash" => fixture.every_crash = true,
-                "before" | "migration" | "direct-sql" | "old" | "new" | "invariant" => {}
+                "before" | "earlier" | "migration" | "direct-sql" | "old" | "new" | "invariant" => {}
                 other => panic!("{name}: unknown marker @{other}"),
             }
         }
@@ -71,6 +73,7 @@ impl Fixture {
     fn put(&mut self, section: &str, body: &str) {
         match section {
             "before" => self.before = body.to_owned(),
+            "earlier" => self.earlier = Some(body.to_owned()),
             "migration" => self.migration = body.to_owned(),
             "direct-sql" => self.direct_sql = Some(body.to_owned()),
             "old" => self.old = statements(body),

@@ -175,8 +175,14 @@ pub async fn check_invariant(database: &Database, fixture: &Fixture) -> Result<(
 
 async fn refused(server: &'static Server, fixture: Fixture) -> Result<(), String> {
     let database = before(server, &fixture).await?;
+    let files = fixture.earlier.as_deref().map(|earlier| ("000_earlier.sql", earlier));
+    let project = Project::new(&database, files.as_slice());
+    if fixture.earlier.is_some() {
+        let state = Command::Migrate.on(&project.migrator).await?.unwrap_or(State::Pending);
+        expect(state, State::Ready).map_err(|why| format!("the earlier migration: {why}"))?;
+    }
     let was = Snapshot::take(&database).await;
-    let project = project(&database, &fixture);
+    project.write("001_case.sql", &fixture.migration);
     let rule = fixture.refused.clone().unwrap_or_default();
     match Command::Migrate.on(&project.migrator).await {
         Ok(state) => return Err(format!("it was not refused: {state:?}")),

@@ -24,13 +24,18 @@ use crate::server::Server;
 use crate::server::main_server;
 use crate::server::servers;
 
-/// The version whose catalogs are stored.
+/// The version whose catalogs are stored, but of cases that are only for newer ones.
 const STORED: u32 = 15;
+
+fn stored_version(fixture: &Fixture) -> u32 {
+    STORED.max(fixture.pg)
+}
 
 #[test]
 fn stored_catalogs_are_what_a_server_returns() {
-    let stored = servers().iter().find(|server| server.major() == STORED);
-    prove(cases(stored.map_or(&[], std::slice::from_ref), |_| true), stored_is_fresh);
+    let mut all = cases(servers(), |_| true);
+    all.retain(|(server, fixture)| server.major() == stored_version(fixture));
+    prove(all, stored_is_fresh);
 }
 
 #[test]
@@ -46,7 +51,7 @@ async fn look(database: &Database) -> Result<Catalog, String> {
 async fn stored_is_fresh(server: &'static Server, fixture: Fixture) -> Result<(), String> {
     let database = before(server, &fixture).await?;
     let mut catalog = look(&database).await?;
-    catalog.server_version = STORED * 10_000;
+    catalog.server_version = stored_version(&fixture) * 10_000;
     catalog.other_sessions = u32::from(!fixture.alone);
     let fresh = format!("{}\n", serde_json::to_string_pretty(&catalog).expect("catalogs are data"));
     let path = catalog_path(&fixture.name);
