@@ -1,10 +1,11 @@
 //! `kill -9` of the real binary at random moments of migrate, contract and rollback, while both versions of the application write: always
-//! recoverable, no write lost.
+//! recoverable, no write lost. SIGTERM ends it in order. Whichever it was, the next run goes on from the cursor.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it can't go on")]
 
 use std::path::Path;
 use std::process::Command;
+use std::process::Output;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -14,6 +15,9 @@ use std::time::Duration;
 use crossfade::scratch::ScratchOptions;
 use crossfade::scratch::ScratchServer;
 use crossfade::scratch::find_binaries;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use tokio_postgres::Client;
 use tokio_postgres::NoTls;
 
@@ -52,10 +56,90 @@ fn stormy(server: &ScratchServer, folder: &Path, command: &str) -> u64 {
     kills
 }
 
-fn state(server: &ScratchServer, folder: &Path) -> String {
+/// What `status` says of the first migration.
+fn status(server: &ScratchServer, folder: &Path) -> serde_json::Value {
     let output = crossfade(server, folder, "status").arg("--json").output().unwrap();
-    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    document["migrations"][0]["state"].as_str().unwrap().to_owned()
+    let mut document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    document["migrations"][0].take()
+}
+
+fn state(server: &ScratchServer, folder: &Path) -> String {
+    status(server, folder)["state"].as_str().unwrap().to_owned()
+}
+
+/// A server with a table `users`, and a folder with a rename of its column `email`. The backfill is mostly at rest, so that it outlasts what
+/// is done to it.
+async fn scene(duty: f64) -> (Arc<ScratchServer>, Client, Arc<tempfile::TempDir>) {
+    let server = Arc::new(ScratchServer::start(ScratchOptions::new(find_binaries(None).unwrap())).unwrap());
+    let client = connect(&server).await;
+    client
+        .batch_execute(&format!(
+            "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL UNIQUE, age int);
+             INSERT INTO users SELECT g, 'u' || g, g % 90 FROM generate_series(1, {ROWS}) g; ANALYZE users"
+        ))
+        .await
+        .unwrap();
+    let folder = Arc::new(tempfile::tempdir().unwrap());
+    std::fs::create_dir(folder.path().join("migrations")).unwrap();
+    std::fs::write(folder.path().join("crossfade.toml"), format!("[backfill]\nduty = {duty}\n")).unwrap();
+    let file = folder.path().join("migrations/001_rename.sql");
+    std::fs::write(file, "ALTER TABLE users RENAME COLUMN email TO email_address;").unwrap();
+    (server, client, folder)
+}
+
+/// Ends a migrate in the middle of its fill. Returns what came of it.
+async fn end_in_the_middle(server: &ScratchServer, client: &Client, folder: &Path, signal: Signal) -> Output {
+    let migrate = crossfade(server, folder, "migrate").spawn().unwrap();
+    let filled = "SELECT count(email_address) > 5000 FROM users";
+    // The column is not there at once.
+    while !client.query_one(filled, &[]).await.is_ok_and(|row| row.get(0)) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    kill(Pid::from_raw(migrate.id().try_into().unwrap()), signal).unwrap();
+    migrate.wait_with_output().unwrap()
+}
+
+/// The sweep goes on from where it was: it is never seen to be less far.
+async fn goes_on_from_there(server: &ScratchServer, client: &Client, folder: &Path) {
+    let stopped = status(server, folder);
+    assert_eq!(stopped["state"], "migrating");
+    let mut far = stopped["progress"]["fraction"].as_f64().unwrap();
+    assert!(far > 0.0);
+    let left: i64 = client.query_one("SELECT count(*) - count(email_address) FROM users", &[]).await.unwrap().get(0);
+    assert!(left > 0, "it was not in the middle");
+    let mut next = crossfade(server, folder, "migrate").spawn().unwrap();
+    let mut seen = 0;
+    while next.try_wait().unwrap().is_none() {
+        if let Some(now) = status(server, folder)["progress"]["fraction"].as_f64() {
+            assert!(now >= far, "it was at {far:.2}, and then at {now:.2}");
+            seen += u32::from(now > far);
+            far = now;
+        }
+    }
+    assert_eq!(next.wait().unwrap().code(), Some(0));
+    assert!(seen > 1, "it was over before anybody looked");
+    assert_eq!(state(server, folder), "ready");
+    let differing = "SELECT count(*) FROM users WHERE email IS DISTINCT FROM email_address";
+    assert_eq!(client.query_one(differing, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sigterm_stops_it_at_a_chunk_boundary_and_the_next_run_goes_on_from_there() {
+    let (server, client, folder) = scene(0.1).await;
+    let ended = end_in_the_middle(&server, &client, folder.path(), Signal::SIGTERM).await;
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(1), "{said}");
+    assert!(said.contains("stopped at a chunk boundary"), "{said}");
+    assert!(said.contains("run `crossfade migrate` to go on from there"), "{said}");
+    goes_on_from_there(&server, &client, folder.path()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kill_the_next_run_goes_on_from_the_cursor() {
+    let (server, client, folder) = scene(0.1).await;
+    let ended = end_in_the_middle(&server, &client, folder.path(), Signal::SIGKILL).await;
+    assert_eq!(ended.status.code(), None);
+    goes_on_from_there(&server, &client, folder.path()).await;
 }
 
 /// An application of one version, which owns the rows of its id modulo 2 and remembers what it wrote last.
@@ -87,21 +171,7 @@ async fn lost(client: &Client, column: &str, wrote: &[(i64, String)]) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_dozens_of_times_and_no_write_is_lost() {
-    let server = Arc::new(ScratchServer::start(ScratchOptions::new(find_binaries(None).unwrap())).unwrap());
-    let client = connect(&server).await;
-    client
-        .batch_execute(&format!(
-            "CREATE TABLE users (id bigint PRIMARY KEY, email text NOT NULL UNIQUE, age int);
-             INSERT INTO users SELECT g, 'u' || g, g % 90 FROM generate_series(1, {ROWS}) g; ANALYZE users"
-        ))
-        .await
-        .unwrap();
-    let folder = Arc::new(tempfile::tempdir().unwrap());
-    std::fs::create_dir(folder.path().join("migrations")).unwrap();
-    // Mostly at rest between chunks, so that on any machine the backfill outlasts the storm.
-    std::fs::write(folder.path().join("crossfade.toml"), "[backfill]\nduty = 0.03\n").unwrap();
-    let file = folder.path().join("migrations/001_rename.sql");
-    std::fs::write(file, "ALTER TABLE users RENAME COLUMN email TO email_address;").unwrap();
+    let (server, client, folder) = scene(0.03).await;
     let storm = |command: &'static str| {
         let (server, folder) = (Arc::clone(&server), Arc::clone(&folder));
         tokio::task::spawn_blocking(move || stormy(&server, folder.path(), command))
