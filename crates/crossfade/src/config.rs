@@ -236,6 +236,21 @@ mod tests {
     }
 
     #[test]
+    fn every_key_of_the_throttle_is_documented() {
+        let (page, readme) = (include_str!("../../../docs/throttle.md"), include_str!("../../../README.md"));
+        let default = Settings::default();
+        for key in Key::ALL {
+            let name = format!("`{}`", key.name());
+            assert!(readme.contains(&name) || key == Key::Duty, "README.md does not know {name}");
+            let row = page.lines().find(|line| line.starts_with(&format!("| {name} |")));
+            let value = default.show(key);
+            // What is off by default is said in words.
+            let said = row.is_some_and(|row| value == "off" || row.contains(&value));
+            assert!(said || key == Key::Duty, "docs/throttle.md on {name}: {row:?}");
+        }
+    }
+
+    #[test]
     fn the_throttle_is_read() {
         let text = "[throttle]\nreplica_lag = \"1s\"\nwaiters = 5\ndead_tuples = 0.2\nslots = false\nreplicas = [\"a\", \"b\"]\n";
         let config = Config::parse(text, Path::new("crossfade.toml")).unwrap();

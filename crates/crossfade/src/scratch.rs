@@ -105,6 +105,23 @@ pub struct ScratchServer {
 impl ScratchServer {
     /// Makes a server and waits until it accepts connections. Blocks for about two seconds.
     pub fn start(options: ScratchOptions) -> Result<ScratchServer, ScratchError> {
+        ScratchServer::make(options, initdb)
+    }
+
+    /// Makes a standby of this server, which must have `wal_level = replica` and room for a WAL sender. `name` is its `application_name`. The
+    /// folder of binaries must hold `pg_basebackup`, too.
+    pub fn start_standby(&self, name: &str, options: ScratchOptions) -> Result<ScratchServer, ScratchError> {
+        let source =
+            format!("host={} port={} user={SUPERUSER} application_name={name}", self.folder.display(), self.port);
+        let mut options = options;
+        options.settings.push(("primary_conninfo".to_owned(), source));
+        ScratchServer::make(options, |bin_dir, folder, account| basebackup(bin_dir, folder, account, self))
+    }
+
+    fn make(
+        options: ScratchOptions,
+        fill: impl FnOnce(&Path, &Path, Option<&User>) -> Result<(), ScratchError>,
+    ) -> Result<ScratchServer, ScratchError> {
         let bin_dir = usable(&options.bin_dir)?;
         let account = unprivileged_account()?;
         let folder = create_folder(account.as_ref())?;
@@ -113,7 +130,7 @@ impl ScratchServer {
         // From here on the keeper removes the folder, also when one of the next lines fails.
         let _: PathBuf = folder.keep();
 
-        initdb(&bin_dir, &path, account.as_ref())?;
+        fill(&bin_dir, &path, account.as_ref())?;
         let port = port(&options)?;
         configure(&path, port, &options)?;
         let major_version = major_version(&path)?;
@@ -258,6 +275,28 @@ fn initdb(bin_dir: &Path, folder: &Path, account: Option<&User>) -> Result<(), S
     command.arg("-D").arg(data_dir(folder)).args(["-U", SUPERUSER, "-A", "trust", "--no-sync"]);
     // The locale C is everywhere; C.UTF-8 is not.
     command.args(["-E", "UTF8", "--locale=C"]);
+    run(command, program, account)
+}
+
+/// Copies a running server, so that the copy follows it.
+fn basebackup(
+    bin_dir: &Path,
+    folder: &Path,
+    account: Option<&User>,
+    primary: &ScratchServer,
+) -> Result<(), ScratchError> {
+    let program = bin_dir.join("pg_basebackup");
+    let mut command = command(&program, folder, account);
+    command.arg("-D").arg(data_dir(folder)).arg("-h").arg(&primary.folder).arg("-p").arg(primary.port.to_string());
+    // `-R` marks it as a standby. What it writes of the connection to `postgresql.auto.conf` would win over our settings.
+    command.args(["-U", SUPERUSER, "-X", "stream", "-c", "fast", "--no-sync", "-R"]);
+    run(command, program, account)?;
+    let path = data_dir(folder).join("postgresql.auto.conf");
+    let emptied = File::options().write(true).truncate(true).open(&path).map(drop);
+    emptied.map_err(|source| ScratchError::Folder { what: "write", path, source })
+}
+
+fn run(mut command: Command, program: PathBuf, account: Option<&User>) -> Result<(), ScratchError> {
     let output = command.output().map_err(|source| spawn_error(&program, account, source))?;
     if output.status.success() {
         return Ok(());

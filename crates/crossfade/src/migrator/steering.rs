@@ -197,7 +197,7 @@ pub(super) async fn set(migrator: &Migrator, changes: &[LiveChange], during: Opt
 pub(super) async fn report(migrator: &Migrator) -> Result<ThrottleReport> {
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
-    let has_journal = store.exists(&client).await?;
+    let has_journal = store.exists(&client).await? && store.has_controls(&client).await?;
     let live = if has_journal { store.live_settings(&client).await? } else { Vec::new() };
     let base = migrator.config.throttle_base();
     let settings = Store::with_live(&base, &live);

@@ -34,7 +34,7 @@ impl Asked {
         self.request == Request::Pause
     }
 
-    /// For people: `alice on web1 asked for it at 2026-01-31T12:00:00Z: the shop is busy`.
+    /// For people: `paused by alice on web1 at 2026-01-31T12:00:00Z: sale until noon`.
     pub fn text(&self) -> String {
         let reason = self.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
         format!("paused by {} on {} at {}{reason}", self.actor, self.host, self.at)
@@ -79,15 +79,20 @@ pub(crate) struct Waiting {
 }
 
 impl Store {
-    /// Makes the tables here where they are not there yet.
-    pub(super) async fn ensure_controls(&self, client: &Client) -> Result<()> {
-        let s = &self.schema;
-        let there = sql!("{}.heartbeat", s);
+    /// Whether the tables here are there: a journal of an older program lacks them.
+    pub async fn has_controls(&self, client: &Client) -> Result<bool> {
+        let there = sql!("{}.heartbeat", self.schema);
         let row = client
             .query_typed_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[(&there.as_str(), Type::TEXT)])
             .await
             .doing("look for the journal")?;
-        if row.get(0) {
+        Ok(row.get(0))
+    }
+
+    /// Makes the tables here where they are not there yet.
+    pub(super) async fn ensure_controls(&self, client: &Client) -> Result<()> {
+        let s = &self.schema;
+        if self.has_controls(client).await? {
             return Ok(());
         }
         let text = sql!(
@@ -271,12 +276,7 @@ impl Store {
     /// What a step has waited for so far. Nothing where the journal has no such table yet.
     pub async fn waited(&self, client: &Client, plan_id: i64, step: u16) -> Result<Vec<Waited>> {
         let doing = "read what the work waits for";
-        let there = sql!("{}.throttle_pauses", self.schema);
-        let exists = client
-            .query_typed_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[(&there.as_str(), Type::TEXT)])
-            .await
-            .doing(doing)?;
-        if !exists.get::<_, bool>(0) {
+        if !self.has_controls(client).await? {
             return Ok(Vec::new());
         }
         let query = sql!(

@@ -139,6 +139,8 @@ struct State {
     /// Time that is not written down yet, by signal and scope; the one without a signal is all the time.
     ledger: BTreeMap<(&'static str, String), Waiting>,
     accounted: Duration,
+    /// Whether a pause began or ended that is not written down yet.
+    is_news: bool,
 }
 
 impl Board {
@@ -154,6 +156,7 @@ impl Board {
             pause: None,
             ledger: BTreeMap::new(),
             accounted: Duration::ZERO,
+            is_news: false,
         };
         let board = Board { begun: Instant::now(), verdict, news, state: Mutex::new(state) };
         let gate = Gate { verdict: receiver, news: Arc::new(tokio::sync::Mutex::new(told)), _always: None };
@@ -252,9 +255,15 @@ impl Board {
             waiting.since_seconds = None;
         }
         if let Some(notice) = notice {
+            state.is_news = true;
             // Nobody may be listening any more.
             let _ = self.news.send(notice);
         }
+    }
+
+    /// Whether a pause began or ended since the last time that it was written down.
+    pub fn has_news(&self) -> bool {
+        self.state().is_news
     }
 
     /// What is to be written down since the last time.
@@ -262,6 +271,7 @@ impl Board {
         let now = self.now();
         let mut state = self.state();
         state.account(now);
+        state.is_news = false;
         std::mem::take(&mut state.ledger)
     }
 }

@@ -156,15 +156,7 @@ async fn watch(mut line: Line, board: Arc<Board>) {
             });
             let heard = heard.await;
             board.post(Family::Requests, heard);
-            for ((signal, scope), waiting) in board.take_ledger() {
-                let written = in_time(&mut line, "write down what the work waits for", async |client, watched| {
-                    let place = (watched.plan_id, watched.step);
-                    watched.store.add_waiting(client, watched.epoch, place, (signal, &scope), &waiting).await
-                });
-                if let Err(error) = written.await {
-                    tracing::debug!(error = %error.chain(), "the record of pauses has a gap");
-                }
-            }
+            write_down(&mut line, &board).await;
         }
         for family in Family::OF_THE_SERVER {
             let settings = board.settings();
@@ -187,7 +179,23 @@ async fn watch(mut line: Line, board: Arc<Board>) {
             });
             board.post(family, seen);
         }
+        if board.has_news() {
+            write_down(&mut line, &board).await;
+        }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Writes down what the work waits for, for whoever looks at the status.
+async fn write_down(line: &mut Line, board: &Board) {
+    for ((signal, scope), waiting) in board.take_ledger() {
+        let written = in_time(line, "write down what the work waits for", async |client, watched| {
+            let place = (watched.plan_id, watched.step);
+            watched.store.add_waiting(client, watched.epoch, place, (signal, &scope), &waiting).await
+        });
+        if let Err(error) = written.await {
+            tracing::debug!(error = %error.chain(), "the record of pauses has a gap");
+        }
     }
 }
 

@@ -23,6 +23,7 @@ mod project;
 mod runners;
 mod scene;
 mod server;
+mod signals;
 mod snapshot;
 mod stress;
 mod survival;

@@ -75,10 +75,18 @@ const SETTINGS: [(&str, &str); 8] = [
 
 /// A server with these settings on top.
 pub fn start_with(bin_dir: PathBuf, settings: &[(&str, &str)]) -> ScratchServer {
+    ScratchServer::start(options_with(bin_dir, settings)).expect("a scratch server starts")
+}
+
+/// A standby with these settings on top.
+pub fn start_standby(primary: &ScratchServer, name: &str, settings: &[(&str, &str)]) -> ScratchServer {
+    primary.start_standby(name, options_with(primary.bin_dir().to_owned(), settings)).expect("a standby starts")
+}
+
+fn options_with(bin_dir: PathBuf, settings: &[(&str, &str)]) -> ScratchOptions {
     let all = SETTINGS.iter().chain(settings);
     let settings = all.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-    ScratchServer::start(ScratchOptions { settings, max_connections: 150, ..ScratchOptions::new(bin_dir) })
-        .expect("a scratch server starts")
+    ScratchOptions { settings, max_connections: 150, ..ScratchOptions::new(bin_dir) }
 }
 
 fn start(bin_dir: PathBuf) -> ScratchServer {
@@ -112,7 +120,8 @@ pub struct Database {
 }
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
-static FREE: Mutex<Vec<(u32, String)>> = Mutex::new(Vec::new());
+/// By the folder of their server.
+static FREE: Mutex<Vec<(PathBuf, String)>> = Mutex::new(Vec::new());
 
 /// Back to nothing, and all sessions of others with it.
 const EMPTY: &str = "
@@ -159,7 +168,7 @@ impl Database {
 
     fn used(server: &Server) -> Option<String> {
         let mut free = FREE.lock().expect("nobody panics here");
-        let at = free.iter().position(|(major, _)| *major == server.major())?;
+        let at = free.iter().position(|(folder, _)| folder == server.scratch.socket_dir())?;
         Some(free.swap_remove(at).1)
     }
 
@@ -211,7 +220,7 @@ impl Database {
 impl Drop for Database {
     fn drop(&mut self) {
         if let Ok(mut free) = FREE.lock() {
-            free.push((self.server.major(), self.name.clone()));
+            free.push((self.server.scratch.socket_dir().to_owned(), self.name.clone()));
         }
     }
 }

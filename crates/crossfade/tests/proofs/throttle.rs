@@ -1,5 +1,11 @@
 //! What holds a backfill up, on a real server: it waits, says why, and goes on by itself.
 
+use std::io::Read as _;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU16;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -39,7 +45,7 @@ async fn throttled(settings: &'static [(Key, &'static str)]) -> (Database, Proje
 }
 
 /// Why it waited, in order.
-fn pauses(watch: &Watch) -> Vec<String> {
+pub fn pauses(watch: &Watch) -> Vec<String> {
     let reasons = watch.notices.iter().filter_map(|notice| match notice {
         Notice::Paused { reason, .. } => Some(reason.clone()),
         _ => None,
@@ -48,7 +54,7 @@ fn pauses(watch: &Watch) -> Vec<String> {
 }
 
 /// It must not have changed a row, and is still there.
-async fn waits(database: &Database, running: &mut Running) {
+pub async fn waits(database: &Database, running: &mut Running) {
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert!(!running.is_over(), "it waits");
     assert_eq!(database.value("SELECT count(w) FROM t").await, "0", "nothing was filled");
@@ -57,7 +63,7 @@ async fn waits(database: &Database, running: &mut Running) {
     assert_eq!(database.value(idle).await, "0", "who waits has no transaction open");
 }
 
-async fn goes_on(running: Running) -> Watch {
+pub async fn goes_on(running: Running) -> Watch {
     let (result, watch) = running.end().await;
     assert_eq!(result.map_err(|error| said(&error)), Ok(Some(State::Ready)));
     assert!(watch.notices.iter().any(|notice| matches!(notice, Notice::Resumed { .. })), "it says that it goes on");
@@ -74,6 +80,57 @@ fn a_query_of_the_users_holds_it_up() {
         database.run("DELETE FROM busy").await.expect("it is quiet again");
         let watch = goes_on(running).await;
         assert_eq!(pauses(&watch), ["the query says 1"]);
+    });
+}
+
+/// Answers every request, HEAD with 405, and GET with the status that it is told.
+fn answer(status: Arc<AtomicU16>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it has an address");
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let mut connection = connection.expect("somebody connects");
+            let mut request = [0_u8; 1024];
+            let read = connection.read(&mut request).expect("somebody asks");
+            let status = if request[..read].starts_with(b"HEAD") { 405 } else { status.load(Ordering::SeqCst) };
+            let answer = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            // Whoever asked may be gone.
+            let _ = connection.write_all(answer.as_bytes());
+        }
+    });
+    format!("http://{address}/check/pg/main")
+}
+
+#[test]
+fn an_http_check_holds_it_up() {
+    run(async {
+        let status = Arc::new(AtomicU16::new(429));
+        let address = answer(status.clone());
+        let database = database(TABLE).await;
+        let project = Project::with(&database, &[("001_case.sql", RENAME)], |config: &mut Config| {
+            config.throttle.set_text(Key::Http, &address).expect("an address");
+        });
+        let mut running = Running::start(&project, Start::Migrate);
+        waits(&database, &mut running).await;
+        status.store(200, Ordering::SeqCst);
+        let watch = goes_on(running).await;
+        assert_eq!(pauses(&watch), [format!("{address} says 429: too much load")]);
+    });
+}
+
+#[test]
+fn an_http_check_that_nobody_answers_holds_it_up() {
+    run(async {
+        let (database, project) = throttled(&[(Key::Http, "http://127.0.0.1:1/check")]).await;
+        let mut running = Running::start(&project, Start::Migrate);
+        waits(&database, &mut running).await;
+        let change = LiveChange { key: Key::Http, value: Some("off".to_owned()) };
+        project.migrator.set_throttle(&[change], Some(Duration::from_secs(3600))).await.expect("it can be set");
+        let watch = goes_on(running).await;
+        let first = &pauses(&watch)[0];
+        assert!(first.starts_with("http can't be measured: http://127.0.0.1:1/check does not answer"), "{first}");
+        let shown = project.migrator.throttle().await.expect("it can be looked at");
+        assert!(shown.settings.iter().any(|setting| setting.key == "http" && setting.until.is_some()), "{shown:?}");
     });
 }
 
