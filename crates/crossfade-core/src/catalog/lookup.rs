@@ -96,6 +96,7 @@ impl Table {
             estimated_rows: 0,
             blocks: 0,
             access_method: None,
+            tablespace: None,
             fill_factor: None,
             partition_of: None,
             partition_bound: None,

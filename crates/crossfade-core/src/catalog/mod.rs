@@ -71,6 +71,9 @@ pub struct Table {
     /// `heap` and anything that keeps rows like it; other access methods can't be swept by block.
     #[serde(default)]
     pub access_method: Option<String>,
+    /// Its tablespace, where it is not the database's own; that of a partitioned table is the one that its partitions get.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablespace: Option<String>,
     /// The `fillfactor`, in percent.
     #[serde(default)]
     pub fill_factor: Option<u32>,

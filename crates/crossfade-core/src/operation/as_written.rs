@@ -4,6 +4,7 @@ use super::Operation;
 use super::Role;
 use super::foreign_key::ForeignKey;
 use crate::catalog::Catalog;
+use crate::catalog::Column;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
 use crate::finding::Finding;
@@ -25,6 +26,7 @@ use crate::sql::StatementKind;
 use crate::sql::TableName;
 use crate::sql::commented;
 use crate::sql::made_by;
+use crate::sql::own_not_null;
 use crate::sql::written;
 use crate::step::Claim;
 use crate::step::Phase;
@@ -43,7 +45,7 @@ impl Operation for AsWritten {
     }
 
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
-        as_written(cx, &self.statement, steps);
+        as_written(cx, &self.statement, Vec::new(), steps);
         let behind = |other: &&Statement| other.parsed.span > self.statement.parsed.span;
         if let Some(value @ Made::EnumValue(_)) = made_by(&self.statement.parsed)
             && cx.migration.statements.iter().filter(behind).any(|other| value.is_used_in(other.parsed.text.as_str()))
@@ -53,13 +55,17 @@ impl Operation for AsWritten {
     }
 
     fn project(&self, catalog: &mut Catalog) {
-        if let StatementKind::CreateTable { name, columns, .. } = &self.statement.parsed.kind {
+        if let StatementKind::CreateTable { name, columns, parents, bound, .. } = &self.statement.parsed.kind {
             let place = catalog.place(name);
-            if catalog.table(&place).is_none() {
-                catalog.tables.push(Table {
-                    columns: columns.iter().map(super::add_column::projected).collect(),
-                    ..Table::empty(place)
-                });
+            let parent = parents.first().filter(|_| bound.is_some()).and_then(|parent| catalog.resolve(parent));
+            let made = match parent {
+                Some(parent) => partition(parent, place, &self.statement.parsed.text),
+                None => {
+                    Table { columns: columns.iter().map(super::add_column::projected).collect(), ..Table::empty(place) }
+                }
+            };
+            if catalog.table(&made.name).is_none() {
+                catalog.tables.push(made);
             }
         }
         if let StatementKind::Drop { kind, objects, .. } = &self.statement.parsed.kind
@@ -94,6 +100,17 @@ impl Operation for AsWritten {
 
     fn claims(&self) -> Vec<Claim> {
         self.claims.clone()
+    }
+}
+
+/// The model of a partition that a statement makes.
+fn partition(parent: &Table, name: TableName, text: &Sql) -> Table {
+    let own = own_not_null(text);
+    let column = |column: &Column| Column { not_null: column.not_null || own.contains(&column.name), ..column.clone() };
+    Table {
+        partition_of: Some(parent.name.clone()),
+        columns: parent.columns.iter().map(column).collect(),
+        ..Table::empty(name)
     }
 }
 
@@ -139,8 +156,13 @@ fn apply(table: &mut Table, change: &Change<'_>) {
     }
 }
 
-/// Adds a statement's step.
-pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mut StepsBuilder<'_>) {
+/// Adds a statement's step, with what is to be said of it.
+pub(crate) fn as_written(
+    cx: &PlanContext<'_>,
+    statement: &Statement,
+    hazards: Vec<String>,
+    steps: &mut StepsBuilder<'_>,
+) {
     let mut locks = table_locks(cx, touches(&statement.parsed.kind).1);
     for table in dropped_foreign_keys(cx.catalog, &statement.parsed.kind) {
         locks.retain(|lock| lock.table != table);
@@ -167,7 +189,7 @@ pub(crate) fn as_written(cx: &PlanContext<'_>, statement: &Statement, steps: &mu
         crate::step::Statement { sql: statement.parsed.text.clone(), at },
         undo,
         locks,
-        Vec::new(),
+        hazards,
     );
 }
 
@@ -355,9 +377,20 @@ fn uncomment(cx: &PlanContext<'_>, statement: &Statement) -> Option<Sql> {
 }
 
 /// What undoes a statement, where that follows from its text and the schema.
-fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
+pub(super) fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
     match kind {
-        StatementKind::CreateTable { name, if_not_exists: false, .. } => Some(sql!("DROP TABLE {}", written(name))),
+        StatementKind::CreateTable { name, if_not_exists: false, parents, bound, .. } => {
+            let drop = sql!("DROP TABLE {}", written(name));
+            // A partition that foreign keys may point to must be detached before it can be dropped.
+            let detached =
+                parents.first().filter(|_| bound.is_some()).filter(|parent| may_be_referenced(catalog, parent));
+            Some(match detached {
+                Some(parent) => {
+                    sql!("ALTER TABLE {} DETACH PARTITION {}; {}", written(parent), written(name), drop)
+                }
+                None => drop,
+            })
+        }
         StatementKind::AlterTable { table, if_exists: false, commands, .. } => {
             let drops: Option<Vec<Sql>> =
                 commands.iter().rev().map(|command| undo_command(catalog.resolve(table), command)).collect();
@@ -380,6 +413,21 @@ fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
         | StatementKind::NotInTransaction { .. }
         | StatementKind::CopyFromStdin => None,
     }
+}
+
+/// Whether foreign keys point to a table, or to what it is a part of; of one that the file makes that can't be told.
+fn may_be_referenced(catalog: &Catalog, table: &ObjectRef) -> bool {
+    let mut above = catalog.resolve(table);
+    if above.is_none() {
+        return true;
+    }
+    while let Some(table) = above {
+        if ForeignKey::all(catalog).any(|key| *key.references == table.name) {
+            return true;
+        }
+        above = table.partition_of.as_ref().and_then(|parent| catalog.table(parent));
+    }
+    false
 }
 
 /// What undoes one part of an ALTER TABLE.

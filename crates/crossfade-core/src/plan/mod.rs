@@ -144,7 +144,7 @@ pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
 pub fn plan_down(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     let mut steps = StepsBuilder::new(cx);
     for statement in &cx.migration.statements {
-        operation::as_written(&cx, statement, &mut steps);
+        operation::as_written(&cx, statement, Vec::new(), &mut steps);
     }
     let (steps, preflight, findings) = steps.finish();
     let plan = Plan {

@@ -4,6 +4,7 @@ use crossfade_core::journal::State;
 
 use crate::project::Command;
 use crate::project::Project;
+use crate::scene::in_transaction;
 use crate::server::Database;
 use crate::server::run;
 use crate::server::servers;
@@ -104,6 +105,26 @@ fn a_partition_is_made_without_reading_the_default_one() {
             let left =
                 "SELECT count(*) FROM pg_constraint WHERE conrelid = 'making_default'::regclass AND contype = 'c'";
             assert_eq!(database.value(left).await, "0");
+        }
+    });
+}
+
+#[test]
+fn a_partition_is_made_while_others_read_and_write_the_parent() {
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            let before = "CREATE TABLE busy (id integer PRIMARY KEY, v text) PARTITION BY RANGE (id);
+                CREATE TABLE busy_0 PARTITION OF busy FOR VALUES FROM (0) TO (1000);
+                INSERT INTO busy SELECT g, 'v' FROM generate_series(1, 300) AS g";
+            database.run(before).await.expect("the tables are made");
+            let held = "SELECT count(*) FROM busy; UPDATE busy SET v = 'w' WHERE id = 7";
+            let holder = in_transaction(&database, held).await;
+            let migration = "CREATE TABLE busy_1 PARTITION OF busy FOR VALUES FROM (1000) TO (2000);";
+            let project = Project::new(&database, &[("001_make.sql", migration)]);
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+            database.run("INSERT INTO busy VALUES (1500, 'v')").await.expect("the partition is there");
+            holder.batch_execute("COMMIT").await.expect("it was not disturbed");
         }
     });
 }

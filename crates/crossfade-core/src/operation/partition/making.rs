@@ -1,6 +1,6 @@
 //! CREATE TABLE … PARTITION OF, where a big DEFAULT partition would be read under a lock: a CHECK proves before it that this holds none of the rows.
 //!
-//! The statement itself runs as written: it takes ACCESS EXCLUSIVE on the parent, and is short.
+//! The partition itself is made between the two: see [`MakePartition`](super::MakePartition).
 
 use super::Proof;
 use super::condition::own_condition;

@@ -3,10 +3,12 @@
 mod attach;
 mod condition;
 mod detach;
+mod make;
 mod making;
 
 pub(super) use attach::Attach;
 pub(super) use detach::Detach;
+pub(super) use make::MakePartition;
 pub(super) use making::Making;
 
 use crate::catalog::Catalog;

@@ -26,6 +26,7 @@ use super::change_rows::ChangeRows;
 use super::create_index::BuildIndex;
 use super::drop_index::DropIndex;
 use super::no_table;
+use super::partition::MakePartition;
 use super::partition::Making;
 use super::rename_column::RenameColumn;
 use super::replace::Dropped;
@@ -226,6 +227,11 @@ impl Reader<'_> {
     }
 
     fn write_as_is(&mut self, position: usize, statement: &Statement) {
+        let as_is = self.as_is(statement);
+        self.operations.push((position, Box::new(as_is)));
+    }
+
+    fn as_is(&self, statement: &Statement) -> AsWritten {
         let (_, touches) = super::as_written::touches(&statement.parsed.kind);
         let claims = touches
             .iter()
@@ -241,7 +247,7 @@ impl Reader<'_> {
             })
             .flatten();
         let claims = claims.chain(self.claim_on_a_new_name(statement)).collect();
-        self.operations.push((position, Box::new(AsWritten { statement: statement.clone(), claims })));
+        AsWritten { statement: statement.clone(), claims }
     }
 
     /// A name that somebody in flight drops, renames or has taken is not free yet.
@@ -318,12 +324,18 @@ impl Reader<'_> {
                 if !*if_not_exists || !there {
                     self.created.insert(place.clone());
                 }
-                let making = parent.zip(bound.clone()).filter(|_| !there);
-                let making = making.and_then(|(parent, bound)| Making::new(self.cx, &parent, place, &bound));
+                let whole = parent.zip(bound.clone()).filter(|_| !there);
+                let making =
+                    whole.as_ref().and_then(|(parent, bound)| Making::new(self.cx, parent, place.clone(), bound));
                 if let Some(making) = &making {
                     self.operations.push((position, Box::new(making.clone())));
                 }
-                self.write_as_is(position, statement);
+                let as_is = self.as_is(statement);
+                let operation: Box<dyn Operation> = match whole {
+                    Some((parent, _)) => Box::new(MakePartition { statement: as_is, parent, partition: place }),
+                    None => Box::new(as_is),
+                };
+                self.operations.push((position, operation));
                 if let Some(making) = making {
                     self.operations.push((position, Box::new(making.done())));
                 }

@@ -39,6 +39,7 @@ const RELATIONS: &str = "
     SELECT c.oid, n.nspname::text AS schema, c.relname::text AS name, c.relkind::text AS kind,
            size.bytes, c.relpages, c.reltuples,
            am.amname::text AS access_method,
+           (SELECT t.spcname::text FROM pg_tablespace AS t WHERE t.oid = c.reltablespace) AS tablespace,
            (SELECT o.option_value::int4 FROM pg_options_to_table(c.reloptions) o
              WHERE o.option_name = 'fillfactor') AS fill_factor,
            CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS partition_bound,
@@ -126,6 +127,7 @@ pub(super) async fn read(client: &Client, own_schema: &str, block_size: u32) -> 
             estimated_rows: estimate(kind, row.try_get("reltuples")?, row.try_get("relpages")?, blocks),
             blocks,
             access_method: row.try_get("access_method")?,
+            tablespace: row.try_get("tablespace")?,
             fill_factor: fill_factor.and_then(|percent| u32::try_from(percent).ok()),
             partition_of: name(&row, "parent_schema", "parent_name")?,
             partition_bound: server_text(&row, "partition_bound")?,
