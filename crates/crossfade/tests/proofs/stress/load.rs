@@ -158,7 +158,7 @@ impl Worker {
             let write = self.choose();
             self.write(write).await.map_err(|why| format!("{write:?} by owner {}: {why}", self.owner.number))?;
             *self.known.done.entry(write).or_default() += 1;
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(4)).await;
         }
         Ok(self.known)
     }

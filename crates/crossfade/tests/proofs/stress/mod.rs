@@ -24,6 +24,7 @@ use crate::project::Project;
 use crate::project::said;
 use crate::scene::Running;
 use crate::scene::Start;
+use crate::scene::until;
 use crate::server::Database;
 use crate::server::Server;
 use crate::server::main_server;
@@ -174,7 +175,11 @@ async fn migrate(case: &Case, database: &Database, project: &Project, hits: &mut
             sabotage = None;
         }
         if turn + 1 == DEATHS.len() {
-            storm::rewrite(database, case.layout, "VACUUM FULL", "2s", hits).await;
+            match case.sabotage {
+                None => storm::rewrite(database, case.layout, "VACUUM FULL", "2s", hits).await,
+                // A table that is rewritten is swept anew, and that would fill what moved.
+                Some(_) => rows_have_moved(database, &case.kind).await,
+            }
         }
         // Nothing of ours is at work now, and the load goes on over what is half filled.
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -183,7 +188,7 @@ async fn migrate(case: &Case, database: &Database, project: &Project, hits: &mut
         return Err("there was no trigger to replace".to_owned());
     }
     let mut running = Running::start(project, Start::Migrate);
-    storm::rage(database, case.layout, case.terminated, &mut running, hits).await;
+    storm::rage(database, case, &mut running, hits).await;
     let (mut result, _) = running.end().await;
     // A statement of ours that somebody cancels is a failure like any other: it is recorded, and the next run goes on.
     while let Err(error) = &result
@@ -200,6 +205,13 @@ async fn migrate(case: &Case, database: &Database, project: &Project, hits: &mut
     } else {
         Err(format!("migrate left it {state:?}"))
     }
+}
+
+/// Waits until many rows were written that are not filled: full pages have no room for their new versions.
+async fn rows_have_moved(database: &Database, kind: &Kind) {
+    let [old, new] = Content { database, kind }.sides().await;
+    let moved = format!("SELECT count(*) > 150 FROM items WHERE touched > 0 AND {old} IS DISTINCT FROM {new}");
+    until(database, &moved).await;
 }
 
 /// What stands in a row.

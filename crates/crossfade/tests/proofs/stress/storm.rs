@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Case;
 use super::kind::Layout;
 use crate::scene::Running;
 use crate::scene::terminate;
@@ -31,8 +32,8 @@ impl Hits {
     }
 }
 
-/// Goes on until the command is over, and ends the backend of a chunk so many times.
-pub async fn rage(database: &Database, layout: Layout, terminated: i64, running: &mut Running, hits: &mut Hits) {
+/// Goes on until the command is over.
+pub async fn rage(database: &Database, case: &Case, running: &mut Running, hits: &mut Hits) {
     let client = database.connect().await;
     let cancel = "SELECT count(pg_cancel_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() \
                   AND application_name LIKE 'crossfade worker%' AND state = 'active' AND query LIKE $1";
@@ -44,10 +45,10 @@ pub async fn rage(database: &Database, layout: Layout, terminated: i64, running:
                 hits.cancelled +=
                     client.query_one(cancel, &[&CHUNK]).await.expect("chunks can be cancelled").get::<_, i64>(0);
             }
-            2 if hits.terminated < terminated => hits.terminated += terminate(database, CHUNK).await,
-            0 if hits.rewritten < 2 => {
+            2 if hits.terminated < case.terminated => hits.terminated += terminate(database, CHUNK).await,
+            0 if hits.rewritten < 2 && case.sabotage.is_none() => {
                 // An index build waits for snapshots, and those for the rewrite: it gives way before the server has to choose a victim.
-                rewrite(database, layout, "CLUSTER", "300ms", hits).await;
+                rewrite(database, case.layout, "CLUSTER", "300ms", hits).await;
             }
             _ => {}
         }
