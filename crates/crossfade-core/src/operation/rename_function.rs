@@ -4,6 +4,7 @@
 
 use super::Operation;
 use super::whole::destination;
+use super::whole::guard;
 use super::whole::retired;
 use crate::catalog::Catalog;
 use crate::catalog::Function;
@@ -132,10 +133,12 @@ impl Operation for RenameFunction {
         let says = format!("make {target}, a copy of {name} with its rights");
         let gone = vec![self.unmake(&target)];
         steps.late(Phase::Expand, says, (Vec::new(), self.make()), Some((Vec::new(), gone)));
-        steps.assert(Phase::Contract, self.unused());
+        let unused = self.unused();
+        let still = guard(&unused);
+        steps.late_assert(Phase::Contract, unused);
         let (go, back) = (self.moved(name, &target), self.moved(&target, name));
         if !cx.policy.retain {
-            let there = vec![self.unmake(&target), go];
+            let there = vec![still, self.unmake(&target), go];
             let mut undo = vec![back];
             undo.extend(self.make());
             let says = format!("drop the copy, make {name} be {target}");
@@ -143,7 +146,7 @@ impl Operation for RenameFunction {
             return;
         }
         let old = retired(cx, &target);
-        let there = vec![self.moved(&target, &old), go];
+        let there = vec![still, self.moved(&target, &old), go];
         let undo = vec![back, self.moved(&old, &target)];
         let says = format!("retire the copy, make {name} be {target}");
         steps.late(Phase::Contract, says, (Vec::new(), there), Some((Vec::new(), undo)));

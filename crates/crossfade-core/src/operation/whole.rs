@@ -12,7 +12,9 @@ use crate::catalog::TableKind;
 use crate::plan::PlanContext;
 use crate::sql;
 use crate::sql::Destination;
+use crate::sql::DollarQuoted;
 use crate::sql::Ident;
+use crate::sql::Literal;
 use crate::sql::MAX_IDENT_BYTES;
 use crate::sql::ObjectKind;
 use crate::sql::ObjectRef;
@@ -20,6 +22,7 @@ use crate::sql::ServerText;
 use crate::sql::Sql;
 use crate::sql::TableName;
 use crate::sql::cut;
+use crate::step::Assert;
 use crate::step::Claim;
 
 /// The name that an object has from contract to purge.
@@ -111,6 +114,16 @@ fn named_at(text: &str) -> Option<TableName> {
     let names = crate::sql::named_types(&file.statements.first()?.text);
     let ObjectRef { schema, name } = names.into_iter().next()?;
     Some(TableName::new(schema?, name))
+}
+
+/// Asks again in the transaction that must not go on otherwise: what was true when it was asserted may not be any more.
+pub(super) fn guard(assert: &Assert) -> Sql {
+    let body = sql!(
+        "DECLARE wrong text; BEGIN SELECT string_agg(w, ', ') INTO wrong FROM ({}) AS q(w); IF wrong IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = wrong, HINT = {}; END IF; END",
+        assert.query,
+        Literal(assert.help.clone())
+    );
+    sql!("DO {}", DollarQuoted(body))
 }
 
 /// The type of a column, or that of its elements, where it is none of the system's.

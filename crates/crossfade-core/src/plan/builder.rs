@@ -392,6 +392,12 @@ impl<'a> StepsBuilder<'a> {
         self.whole(phase, Rank::Late, summary, there, back);
     }
 
+    /// An assertion directly before what comes late.
+    pub fn late_assert(&mut self, phase: Phase, assert: crate::step::Assert) {
+        let summary = format!("check that {}", assert.message);
+        self.push(phase, Rank::Late, summary, Action::Assert(assert), None, Vec::new(), Vec::new());
+    }
+
     /// What comes first in its phase: what hangs on something else goes before that.
     pub fn early(&mut self, phase: Phase, summary: String, there: Locked, back: Option<Locked>) {
         self.whole(phase, Rank::Early, summary, there, back);

@@ -30,6 +30,7 @@ mod survival;
 mod sync;
 mod throttle;
 mod throughput;
+mod types;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;

@@ -8,6 +8,7 @@ use self::stand_in::StandIn;
 use super::Operation;
 use super::claim;
 use super::whole::destination;
+use super::whole::guard;
 use super::whole::moved;
 use super::whole::rename_type;
 use super::whole::retired;
@@ -100,10 +101,13 @@ impl Operation for RenameType {
         let made = stand_in.make();
         let says = format!("make {target}, which stands in for {name}");
         steps.late(Phase::Expand, says, (Vec::new(), made), Some((Vec::new(), stand_in.unmake(&target))));
-        steps.assert(Phase::Contract, stand_in.unused());
+        let unused = stand_in.unused();
+        let still = guard(&unused);
+        steps.late_assert(Phase::Contract, unused);
         let (go, back) = (moved(self.kind, name, &target), moved(self.kind, &target, name));
         if !cx.policy.retain {
-            let mut there = stand_in.unmake(&target);
+            let mut there = vec![still];
+            there.extend(stand_in.unmake(&target));
             there.push(go);
             let mut undo = vec![back];
             undo.extend(stand_in.make());
@@ -112,7 +116,7 @@ impl Operation for RenameType {
             return;
         }
         let old = retired(cx, &target);
-        let mut there = vec![stand_in.rename(&target, &old), go];
+        let mut there = vec![still, stand_in.rename(&target, &old), go];
         there.extend(stand_in.compare(&target));
         let mut undo = vec![back, stand_in.rename(&old, &target)];
         undo.extend(stand_in.compare(name));
