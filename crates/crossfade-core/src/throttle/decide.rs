@@ -22,7 +22,7 @@ pub(super) const RESUME_BELOW: f64 = 0.8;
 /// So many samples in a row have to say so.
 const CALM_SAMPLES: u32 = 2;
 
-/// The least share of the time: the work never stands still for a gradual signal.
+/// The least share of the time that a gradual signal leaves: the work never stands still for one. Who allows less has less.
 const LEAST_DUTY: f64 = 0.05;
 
 /// The share of the time after a pause, at most.
@@ -78,6 +78,8 @@ pub struct Throttle {
     /// When a critical signal was first and last over its limit, without a pause between.
     hits: BTreeMap<(Signal, String), (Duration, Duration)>,
     duty: f64,
+    /// What was allowed at most the last time.
+    cap: f64,
     load: Option<f64>,
     steered: Option<Duration>,
     calm_turns: u32,
@@ -92,6 +94,7 @@ impl Throttle {
             over: BTreeMap::new(),
             hits: BTreeMap::new(),
             duty: 1.0,
+            cap: 1.0,
             load: None,
             steered: None,
             calm_turns: 0,
@@ -101,7 +104,7 @@ impl Throttle {
 
     /// Decides on the last sample of each family. `cap` is the share of the time that the work may take at most.
     pub fn decide(&mut self, now: Duration, samples: &[Sample], cap: f64) -> Verdict {
-        let cap = cap.clamp(LEAST_DUTY, 1.0);
+        let cap = cap.clamp(0.001, 1.0);
         let waited = self.over.keys().any(|(signal, _)| signal.is_of_the_server());
         for sample in samples {
             self.look(now, sample);
@@ -111,7 +114,9 @@ impl Throttle {
         self.hits.retain(|(signal, _), _| covered.contains(signal));
         let stop = self.critical(now, samples);
         let pause = self.pause();
-        self.duty = self.duty.min(cap);
+        // Where nothing holds it down it follows at once what is allowed.
+        self.duty = if self.duty >= self.cap { cap } else { self.duty.min(cap) };
+        self.cap = cap;
         if pause.is_some() || waited {
             if waited && pause.is_none() {
                 self.duty = self.duty.min(RAMP);
@@ -122,7 +127,7 @@ impl Throttle {
             self.steered = Some(now);
             self.steer(now, samples);
         }
-        self.duty = self.duty.clamp(LEAST_DUTY, cap);
+        self.duty = self.duty.clamp(LEAST_DUTY.min(cap), cap);
         Verdict { pause, duty: self.duty, stop }
     }
 

@@ -64,7 +64,7 @@ proptest! {
         for (turn, (share, load)) in feed.iter().enumerate() {
             let now = s(turn as u64);
             let verdict = throttle.decide(now, &[sample(now, vec![budget(*share), commit(*load)])], cap);
-            prop_assert!(verdict.duty >= 0.05 && verdict.duty <= cap.max(0.05), "{}", verdict.duty);
+            prop_assert!(verdict.duty >= cap.min(0.05) && verdict.duty <= cap, "{}", verdict.duty);
             if let Some(before) = before {
                 prop_assert!(verdict.duty <= before * 1.1 + 1e-9, "it grew from {} to {}", before, verdict.duty);
             }
@@ -138,6 +138,19 @@ fn the_work_comes_back_slowly_after_the_server_was_in_trouble() {
     assert!(throttle.decide(s(0), &[asked(s(0), true)], 0.7).pause.is_some());
     let verdict = throttle.decide(s(1), &[asked(s(1), false)], 0.7);
     assert_eq!((verdict.pause, verdict.duty), (None, 0.7));
+}
+
+#[test]
+fn the_duty_follows_what_is_allowed_unless_load_holds_it_down() {
+    let mut throttle = Throttle::new(Work::Writes);
+    let mut at = 0;
+    let mut duty = |load: f64, cap: f64| {
+        at += 1;
+        throttle.decide(s(at), &[sample(s(at), vec![commit(load)])], cap).duty
+    };
+    assert_eq!([duty(0.5, 0.7), duty(0.5, 0.02), duty(0.5, 0.9)], [0.7, 0.02, 0.9]);
+    assert!(duty(9.0, 0.9) < 0.9);
+    assert!(duty(0.5, 1.0) < 0.9, "it was taken back, and what is allowed is not what is good");
 }
 
 #[test]

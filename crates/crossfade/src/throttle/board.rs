@@ -16,6 +16,7 @@ use crossfade_core::throttle::Settings;
 use crossfade_core::throttle::Throttle;
 use crossfade_core::throttle::Verdict;
 use crossfade_core::throttle::Work;
+use tokio::sync::Notify;
 use tokio::sync::mpsc;
 use tokio::sync::watch;
 
@@ -106,7 +107,7 @@ impl Gate {
 
     /// How long to rest after a chunk that took so long.
     pub fn rest(&self, took: Duration) -> Duration {
-        took.mul_f64(1.0 / self.duty().clamp(0.01, 1.0) - 1.0).min(LONGEST_REST)
+        took.mul_f64(1.0 / self.duty().clamp(0.001, 1.0) - 1.0).min(LONGEST_REST)
     }
 
     /// The next thing to tell: a pause began or ended. Each is told once, whoever asks. Waits for ever where there is none.
@@ -124,6 +125,8 @@ pub(super) struct Board {
     begun: Instant,
     verdict: watch::Sender<Option<Verdict>>,
     news: mpsc::UnboundedSender<Notice>,
+    /// The settings are others now.
+    reset: Notify,
     state: Mutex<State>,
 }
 
@@ -158,7 +161,7 @@ impl Board {
             accounted: Duration::ZERO,
             is_news: false,
         };
-        let board = Board { begun: Instant::now(), verdict, news, state: Mutex::new(state) };
+        let board = Board { begun: Instant::now(), verdict, news, reset: Notify::new(), state: Mutex::new(state) };
         let gate = Gate { verdict: receiver, news: Arc::new(tokio::sync::Mutex::new(told)), _always: None };
         (Arc::new(board), gate)
     }
@@ -177,7 +180,16 @@ impl Board {
     }
 
     pub fn set(&self, settings: Settings) {
-        self.state().settings = settings;
+        let mut state = self.state();
+        if state.settings != settings {
+            state.settings = settings;
+            self.reset.notify_waiters();
+        }
+    }
+
+    /// Sleeps, but not longer than until the settings are others.
+    pub async fn sleep(&self, time: Duration) {
+        let _ = tokio::time::timeout(time, self.reset.notified()).await;
     }
 
     /// Takes in what a family has seen, or why it could not look.

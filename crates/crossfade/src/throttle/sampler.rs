@@ -218,7 +218,7 @@ async fn beat(mut line: Line, board: Arc<Board>) {
             Ok(Vec::new())
         };
         board.post(Family::Pulse, seen);
-        tokio::time::sleep(ASK).await;
+        board.sleep(ASK).await;
     }
 }
 
@@ -236,7 +236,7 @@ async fn question(mut line: Line, board: Arc<Board>, family: Family, signal: Sig
             None => Ok(Vec::new()),
         };
         board.post(family, seen);
-        tokio::time::sleep(ASK).await;
+        board.sleep(ASK).await;
     }
 }
 
@@ -247,7 +247,7 @@ async fn check(board: Arc<Board>) {
             None => Vec::new(),
         };
         board.post(Family::Http, Ok(readings));
-        tokio::time::sleep(ASK).await;
+        board.sleep(ASK).await;
     }
 }
 

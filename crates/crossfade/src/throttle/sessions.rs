@@ -13,6 +13,8 @@ use super::look::is_ours;
 use crate::error::Doing as _;
 use crate::error::Result;
 
+const NONE_HELD: &str = "nobody holds a snapshot";
+
 pub(super) async fn look(client: &Client, settings: &Settings) -> Result<Seen> {
     let mut seen = Seen::default();
     if let Some(limit) = settings.active {
@@ -73,14 +75,20 @@ async fn snapshots(client: &Client, settings: &Settings, seen: &mut Seen) -> Res
             if rows.iter().any(|row| row.get("hidden")) {
                 seen.blind(Signal::XminAge, false, NEEDS_PG_MONITOR);
             }
-            let (who, seconds) = worst("seconds").unwrap_or_else(|| ("nobody".to_owned(), 0.0));
-            let text = format!("{who} holds a snapshot since {}", Signal::XminAge.show(seconds));
+            let (seconds, text) = match worst("seconds") {
+                Some((who, seconds)) => {
+                    (seconds, format!("{who} holds a snapshot since {}", Signal::XminAge.show(seconds)))
+                }
+                None => (0.0, NONE_HELD.to_owned()),
+            };
             seen.push(Reading::value(Signal::XminAge, "", seconds, limit.as_secs_f64(), text));
         }
     }
     if let Some(limit) = settings.xmin_xids {
-        let (who, xids) = worst("xids").unwrap_or_else(|| ("nobody".to_owned(), 0.0));
-        let text = format!("{who} holds a snapshot that is {xids} transactions old");
+        let (xids, text) = match worst("xids") {
+            Some((who, xids)) => (xids, format!("{who} holds a snapshot that is {xids} transactions old")),
+            None => (0.0, NONE_HELD.to_owned()),
+        };
         seen.push(Reading::value(Signal::XminXids, "", xids, limit as f64, text));
     }
     Ok(())

@@ -59,7 +59,7 @@ pub async fn waits(database: &Database, running: &mut Running) {
     assert!(!running.is_over(), "it waits");
     assert_eq!(database.value("SELECT count(w) FROM t").await, "0", "nothing was filled");
     let idle = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'crossfade worker%' \
-                AND state LIKE 'idle in transaction%'";
+                AND state LIKE 'idle in transaction%' AND xact_start < clock_timestamp() - interval '1 second'";
     assert_eq!(database.value(idle).await, "0", "who waits has no transaction open");
 }
 
@@ -179,7 +179,7 @@ fn a_closed_window_holds_it_up_and_a_live_setting_opens_it() {
         let begun = Instant::now();
         project.migrator.set_throttle(std::slice::from_ref(&change), None).await.expect("it can be set");
         let watch = goes_on(running).await;
-        assert!(begun.elapsed() < Duration::from_secs(5), "it took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
         assert!(
             pauses(&watch)[0].starts_with(&format!("outside of the window {window}; it opens at ")),
             "{:?}",
