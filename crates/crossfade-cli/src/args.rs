@@ -136,6 +136,9 @@ pub struct MigrateArgs {
     /// Go through contract and purge without waiting: for development, or with the application stopped
     #[arg(long)]
     pub complete: bool,
+    /// Connections that fill existing rows at the same time; 2, or as crossfade.toml says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=crossfade::config::MOST_WORKERS as i64))]
+    pub workers: Option<u16>,
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,

@@ -275,9 +275,36 @@ pub struct Backfill {
     pub units: Vec<BackfillUnit>,
     /// Whether triggers of the user may be kept from firing, because the direct way would not have fired them.
     pub quiet: bool,
+    /// Whether rows must be met in their order, and so by one worker.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_order: bool,
+    /// What is done to the table once all rows are through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tidy: Option<Tidy>,
     /// What becomes of the rows that it changed.
     #[serde(default, skip_serializing_if = "Outcome::is_verified")]
     pub outcome: Outcome,
+}
+
+/// What a big table wants after many of its rows were changed. Neither is needed for what is right, and a table that is too busy for them
+/// goes without.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tidy {
+    /// The statistics of what was filled.
+    pub analyze: Sql,
+    /// Dead row versions; only where no old snapshot keeps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vacuum: Option<Sql>,
+}
+
+impl Backfill {
+    /// Whether several workers may go through it at the same time.
+    pub fn is_parallel(&self) -> bool {
+        match self.outcome {
+            Outcome::Verified | Outcome::Taken => !self.in_order,
+            Outcome::Lasting => false,
+        }
+    }
 }
 
 /// What becomes of the rows that a backfill changed.

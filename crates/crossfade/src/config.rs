@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crossfade_core::throttle::Key;
 use crossfade_core::throttle::Settings;
+use crossfade_core::units::parse_bytes;
 pub use crossfade_core::units::parse_duration;
 use serde::Deserialize;
 
@@ -15,6 +16,9 @@ use crate::error::Result;
 
 /// The name of the configuration file.
 pub const CONFIG_FILE: &str = "crossfade.toml";
+
+/// Most connections that a backfill may use.
+pub const MOST_WORKERS: usize = 32;
 
 /// What a team decides. Every field has a default; see the book's page on the configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +51,12 @@ pub struct LockConfig {
 pub struct BackfillConfig {
     /// What one chunk's transaction should take.
     pub target: Duration,
+    /// What one chunk's transaction should write to the log, in bytes.
+    pub target_wal: u64,
     /// Share of the time spent working, above 0 and up to 1; the rest is pause.
     pub duty: f64,
+    /// How many connections work at the same time.
+    pub workers: usize,
 }
 
 impl Default for Config {
@@ -58,7 +66,7 @@ impl Default for Config {
             schema: "crossfade".to_owned(),
             retain: Duration::from_secs(24 * 3600),
             locks: LockConfig { timeout: Duration::from_millis(100), budget: Duration::from_secs(600) },
-            backfill: BackfillConfig { target: Duration::from_millis(200), duty: 0.7 },
+            backfill: BackfillConfig { target: Duration::from_millis(200), target_wal: 4 << 20, duty: 0.7, workers: 2 },
             throttle: Settings::default(),
         }
     }
@@ -86,7 +94,9 @@ struct Locks {
 #[serde(deny_unknown_fields)]
 struct Backfill {
     target: Option<toml::Spanned<String>>,
+    wal: Option<toml::Spanned<String>>,
     duty: Option<toml::Spanned<f64>>,
+    workers: Option<toml::Spanned<usize>>,
 }
 
 impl Config {
@@ -116,7 +126,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, schema, retain, [locks] timeout, budget, [backfill] target, duty, [throttle] …")
+                .hint("the keys are: migrations, schema, retain, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -155,6 +165,22 @@ impl Config {
                         .hint("it is a share of the time: above 0 and up to 1"));
                 }
                 config.backfill.duty = value;
+            }
+            if let Some(wal) = &backfill.wal {
+                config.backfill.target_wal = parse_bytes(wal.get_ref()).map_err(|why| {
+                    let at = place(text, wal.span().start);
+                    Error::usage(format!("{}{at}: {why}", path.display()))
+                        .hint("write a number and a unit: kB, MB, GB; for example \"4MB\"")
+                })?;
+            }
+            if let Some(workers) = &backfill.workers {
+                let value = *workers.get_ref();
+                if !(1..=MOST_WORKERS).contains(&value) {
+                    let at = place(text, workers.span().start);
+                    return Err(Error::usage(format!("{}{at}: workers is {value}", path.display()))
+                        .hint(format!("from 1 to {MOST_WORKERS}; each is a connection at work")));
+                }
+                config.backfill.workers = value;
             }
         }
         for (key, value) in file.throttle.iter().flatten() {
@@ -220,6 +246,8 @@ mod tests {
         assert!(error("retain = \"1x\"").starts_with("crossfade.toml:1:10: \"x\" is no unit"));
         assert!(error("retain = \"24\"").contains("has no unit"));
         assert!(error("\nretian = \"24h\"").starts_with("crossfade.toml:2:1: unknown field `retian`"));
+        assert!(error("[backfill]\nwal = \"4\"").starts_with("crossfade.toml:2:7: \"4\" has no unit"));
+        assert!(error("[backfill]\nworkers = 0").starts_with("crossfade.toml:2:11: workers is 0"));
         assert!(error("[backfill]\nduty = 1.5").starts_with("crossfade.toml:2:8: duty is 1.5"));
     }
 
@@ -262,10 +290,12 @@ mod tests {
 
     #[test]
     fn values_are_read() {
-        let text = "migrations = \"db\"\nretain = \"0\"\n[locks]\nbudget = \"30s\"\n[backfill]\ntarget = \"50ms\"\nduty = 0.5\n";
+        let text = "migrations = \"db\"\nretain = \"0\"\n[locks]\nbudget = \"30s\"\n[backfill]\ntarget = \"50ms\"\nwal = \"512kB\"\nduty = 0.5\nworkers = 3\n";
         let config = Config::parse(text, Path::new("crossfade.toml")).unwrap();
         assert_eq!(config.retain, Duration::ZERO);
         assert_eq!(config.locks.budget, Duration::from_secs(30));
-        assert_eq!(config.backfill, BackfillConfig { target: Duration::from_millis(50), duty: 0.5 });
+        let backfill =
+            BackfillConfig { target: Duration::from_millis(50), target_wal: 512 << 10, duty: 0.5, workers: 3 };
+        assert_eq!(config.backfill, backfill);
     }
 }

@@ -10,7 +10,8 @@ use crate::signals;
 pub(super) async fn run(args: MigrateArgs, context: &Context) -> Result<u8> {
     let (migrator, mut progress) = context.runner()?;
     let stop = signals::watch(&context.screen)?;
-    let options = MigrateOptions { to: args.to, complete: args.complete, wait: args.wait };
+    let workers = args.workers.map(usize::from);
+    let options = MigrateOptions { to: args.to, complete: args.complete, wait: args.wait, workers };
     let report = migrator.migrate(options, &mut progress, &stop).await?;
     context.finish(&report, &progress)
 }

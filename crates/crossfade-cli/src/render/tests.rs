@@ -198,7 +198,14 @@ fn plan() -> PlanReport {
         (
             Phase::Migrate,
             "fill users.age",
-            Action::Backfill(Backfill { table: users(), units: vec![fill], quiet: true, outcome: Outcome::Verified }),
+            Action::Backfill(Backfill {
+                table: users(),
+                units: vec![fill],
+                quiet: true,
+                in_order: false,
+                tidy: None,
+                outcome: Outcome::Verified,
+            }),
             None,
             vec![],
         ),

@@ -1,5 +1,8 @@
 //! Where a chunked step stands, and which chunk comes next.
 //!
+//! A relation that is swept by blocks is cut into segments, each with a cursor of its own, so that several workers can sweep it at the
+//! same time, and any number of them can go on after a crash.
+//!
 //! Source: striping, reference B3.4: a window of blocks is swept in `stripes` interleaved transactions, each touching the line
 //! pointers that are congruent to it, so that every transaction leaves room on the page for the next one's HOT updates.
 
@@ -15,6 +18,9 @@ pub struct Cursor {
     pub file_node: u32,
     /// Blocks of the relation when its sweep began, after the trigger was committed: later blocks are written under it.
     pub end_block: u64,
+    /// Which segment of the relation, and of how many.
+    #[serde(default, skip_serializing_if = "Segment::is_whole")]
+    pub segment: Segment,
     /// First block of the window.
     pub window: u64,
     /// Blocks in the window.
@@ -24,6 +30,67 @@ pub struct Cursor {
     /// Where a sweep by keys stands. `window`, `width` and `end_block` then count rows, as far as they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<KeyPlace>,
+}
+
+/// A part of a relation that is swept by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Segment {
+    /// Its position, from 0.
+    pub position: u32,
+    /// Segments in all.
+    pub of: u32,
+}
+
+impl Default for Segment {
+    fn default() -> Segment {
+        Segment { position: 0, of: 1 }
+    }
+}
+
+impl Segment {
+    /// Blocks that are worth a segment of their own.
+    const BLOCKS: u64 = 128;
+    /// Most segments of a relation: enough for the workers to end at about the same time.
+    const MOST: u64 = 16;
+
+    fn is_whole(&self) -> bool {
+        *self == Segment::default()
+    }
+
+    /// The segments of a relation of so many blocks.
+    pub fn all(blocks: u64) -> Vec<Segment> {
+        let of = (blocks / Segment::BLOCKS).clamp(1, Segment::MOST) as u32;
+        (0..of).map(|position| Segment { position, of }).collect()
+    }
+
+    /// Its first block, and the one behind its last, in a relation of so many blocks.
+    fn range(self, blocks: u64) -> (u64, u64) {
+        let of = u64::from(self.of.max(1));
+        let at = |position: u64| {
+            // Without overflow: a relation has fewer than 2^32 blocks.
+            blocks * position.min(of) / of
+        };
+        (at(u64::from(self.position)), at(u64::from(self.position) + 1))
+    }
+}
+
+/// What a cursor goes through: one segment of one relation, or all relations that are swept by keys, one after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lane {
+    /// By keys.
+    Keys,
+    /// By blocks: the relation and the segment.
+    Blocks(u32, u32),
+}
+
+impl Lane {
+    /// A number for it, for the journal's tables.
+    pub fn number(self) -> i64 {
+        match self {
+            Lane::Keys => -1,
+            Lane::Blocks(unit, segment) => (i64::from(unit) << 16) + i64::from(segment),
+        }
+    }
 }
 
 /// Where a sweep by keys stands.
@@ -51,7 +118,26 @@ pub struct Chunk {
 impl Cursor {
     /// The beginning of a relation of `end_block` blocks.
     pub fn start(unit: u32, file_node: u32, end_block: u64, width: u64) -> Cursor {
-        Cursor { unit, file_node, end_block, window: 0, width: width.max(1), stripe: 0, keys: None }
+        Cursor::start_of_segment(unit, file_node, end_block, width, Segment::default())
+    }
+
+    /// The beginning of a segment of a relation of `end_block` blocks.
+    pub fn start_of_segment(unit: u32, file_node: u32, end_block: u64, width: u64, segment: Segment) -> Cursor {
+        let (window, _) = segment.range(end_block);
+        Cursor { unit, file_node, end_block, segment, window, width: width.max(1), stripe: 0, keys: None }
+    }
+
+    /// What it goes through.
+    pub fn lane(&self) -> Lane {
+        match self.keys {
+            Some(_) => Lane::Keys,
+            None => Lane::Blocks(self.unit, self.segment.position),
+        }
+    }
+
+    /// The block behind the last of its segment.
+    fn behind_last(&self) -> u64 {
+        self.segment.range(self.end_block).1
     }
 
     /// The beginning of a relation that is swept by its key, of about so many rows.
@@ -64,7 +150,7 @@ impl Cursor {
     pub fn is_done(&self) -> bool {
         match &self.keys {
             Some(keys) => self.end_key().is_none_or(|end| keys.after.as_ref() == Some(end)),
-            None => self.window >= self.end_block,
+            None => self.window >= self.behind_last(),
         }
     }
 
@@ -100,7 +186,7 @@ impl Cursor {
 
     /// The chunk that this cursor stands before.
     pub fn chunk(&self, stripes: u32) -> Chunk {
-        let to = self.window.saturating_add(self.width).min(self.end_block);
+        let to = self.window.saturating_add(self.width).min(self.behind_last());
         Chunk { from: self.window, to, stripe: self.stripe, stripes: stripes.max(1) }
     }
 
@@ -118,18 +204,23 @@ impl Cursor {
         next
     }
 
-    /// How much of the relation is swept, 0 to 1.
-    pub fn fraction(&self, stripes: u32) -> f64 {
-        if self.is_done() {
-            return 1.0;
-        }
+    /// How much is swept: of blocks in its segment, or of rows in the relation that it goes through by keys.
+    pub fn done(&self, stripes: u32) -> f64 {
+        let (first, behind) = self.segment.range(self.end_block);
         if self.keys.is_some() {
             // How many rows there are is an estimate, and the end is known by its key only.
-            return (self.window as f64 / self.end_block.max(1) as f64).min(0.99);
+            return if self.is_done() {
+                self.end_block as f64
+            } else {
+                (self.window as f64).min(self.end_block as f64 * 0.99)
+            };
+        }
+        if self.is_done() {
+            return (behind - first) as f64;
         }
         let chunk = self.chunk(stripes);
         let within = f64::from(self.stripe) / f64::from(stripes.max(1)) * (chunk.to - chunk.from) as f64;
-        (self.window as f64 + within) / self.end_block as f64
+        (self.window - first) as f64 + within
     }
 }
 
@@ -145,7 +236,7 @@ mod tests {
         let mut cursor = Cursor::start_of_keys(1, vec![None, Some(key("9"))], 100, 10);
         assert!(!cursor.is_done());
         cursor = cursor.behind(&key("5"), 20);
-        assert!(!cursor.is_done() && cursor.fraction(1) > 0.0);
+        assert!(!cursor.is_done() && cursor.done(1) > 0.0);
         let text = serde_json::to_string(&cursor).unwrap_or_default();
         assert_eq!(serde_json::from_str::<Cursor>(&text).ok().as_ref(), Some(&cursor));
         cursor = cursor.behind(&key("9"), 20);
@@ -160,23 +251,29 @@ mod tests {
 
     proptest! {
         #[test]
-        fn chunks_cover_every_block_and_stripe_once(end in 0u64..400, widths in prop::collection::vec(1u64..60, 1..40), stripes in 1u32..17) {
+        fn chunks_cover_every_block_and_stripe_once(end in 0u64..4000, widths in prop::collection::vec(1u64..60, 1..40), stripes in 1u32..17) {
             let mut seen = std::collections::BTreeSet::new();
-            let mut cursor = Cursor::start(0, 1, end, widths[0]);
-            let mut fraction = -1.0;
-            let mut turn = 0;
-            while !cursor.is_done() {
-                let chunk = cursor.chunk(stripes);
-                for block in chunk.from..chunk.to {
-                    prop_assert!(seen.insert((block, chunk.stripe)), "block {block} stripe {} twice", chunk.stripe);
+            let mut lanes = std::collections::BTreeSet::new();
+            let mut total = 0.0;
+            for segment in Segment::all(end) {
+                let mut cursor = Cursor::start_of_segment(3, 1, end, widths[0], segment);
+                prop_assert!(lanes.insert(cursor.lane().number()));
+                let mut done = -1.0;
+                let mut turn = 0;
+                while !cursor.is_done() {
+                    let chunk = cursor.chunk(stripes);
+                    for block in chunk.from..chunk.to {
+                        prop_assert!(seen.insert((block, chunk.stripe)), "block {block} stripe {} twice", chunk.stripe);
+                    }
+                    prop_assert!(cursor.done(stripes) > done);
+                    done = cursor.done(stripes);
+                    turn += 1;
+                    cursor = cursor.next(stripes, widths[turn % widths.len()]);
                 }
-                prop_assert!(cursor.fraction(stripes) > fraction);
-                fraction = cursor.fraction(stripes);
-                turn += 1;
-                cursor = cursor.next(stripes, widths[turn % widths.len()]);
+                total += cursor.done(stripes);
             }
             prop_assert_eq!(seen.len() as u64, end * u64::from(stripes));
-            prop_assert_eq!(cursor.fraction(stripes), 1.0);
+            prop_assert_eq!(total, end as f64);
         }
     }
 }

@@ -1,6 +1,7 @@
-//! How many blocks the next window has, from how long the last chunks took.
+//! How many blocks the next window has, from what the last chunks took and wrote.
 //!
-//! Source: reference B1 (90th percentile over a window of samples, growth capped, instant shrink on a bad chunk).
+//! Source: reference B1 (90th percentile over a window of samples, growth capped, instant shrink on a bad chunk; the greater of two
+//! pressures: time protects who waits for a lock, the log protects replicas).
 
 use std::time::Duration;
 
@@ -9,25 +10,36 @@ use std::time::Duration;
 pub struct ServoLimits {
     /// What one chunk's transaction should take.
     pub target: Duration,
+    /// What one chunk's transaction should write to the log, in bytes.
+    pub target_wal: u64,
     /// Fewest blocks in a window.
     pub min_blocks: u64,
     /// Most blocks in a window.
     pub max_blocks: u64,
-    /// Share of time spent working, 0 to 1: the rest is pause.
-    pub duty: f64,
 }
 
 impl Default for ServoLimits {
     fn default() -> ServoLimits {
-        ServoLimits { target: Duration::from_millis(200), min_blocks: 4, max_blocks: 8192, duty: 0.7 }
+        ServoLimits { target: Duration::from_millis(200), target_wal: 4 << 20, min_blocks: 4, max_blocks: 8192 }
     }
+}
+
+/// What a chunk was.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Sample {
+    /// How long its transaction took.
+    pub took: Duration,
+    /// What it wrote to the log, in bytes.
+    pub wal: u64,
+    /// How many blocks its window had. A window that is smaller than the servo's says less about it.
+    pub blocks: u64,
 }
 
 const SAMPLES: usize = 5;
 const GROWTH: f64 = 1.5;
 const PANIC: f64 = 5.0;
 
-/// Sizes chunks by their own time.
+/// Sizes chunks by their own time and log.
 #[derive(Clone, Debug)]
 pub struct ChunkServo {
     limits: ServoLimits,
@@ -48,14 +60,17 @@ impl ChunkServo {
         self.blocks as u64
     }
 
-    /// Takes in how long a chunk took.
-    pub fn record(&mut self, took: Duration) {
-        let pressure = took.as_secs_f64() / self.limits.target.as_secs_f64();
+    /// Takes in what a chunk took and wrote.
+    pub fn record(&mut self, sample: Sample) {
+        let time = sample.took.as_secs_f64() / self.limits.target.as_secs_f64().max(0.001);
+        let wal = sample.wal as f64 / self.limits.target_wal.max(1) as f64;
+        let pressure = time.max(wal);
         if pressure > PANIC {
             self.blocks /= 10.0;
             self.pressures.clear();
-        } else {
-            self.pressures.push(pressure);
+        } else if sample.blocks * 2 >= self.blocks() {
+            // As a chunk of a window of the size that it has now. A much smaller one is mostly what every transaction costs.
+            self.pressures.push(pressure * self.blocks / sample.blocks.max(1) as f64);
             if self.pressures.len() >= SAMPLES {
                 self.pressures.sort_by(f64::total_cmp);
                 let high = self.pressures[(SAMPLES * 9 / 10).min(SAMPLES - 1)].max(0.01);
@@ -73,12 +88,6 @@ impl ChunkServo {
         self.clamp();
     }
 
-    /// How long to rest after a chunk.
-    pub fn rest(&self, took: Duration) -> Duration {
-        let duty = self.limits.duty.clamp(0.01, 1.0);
-        took.mul_f64(1.0 / duty - 1.0).min(Duration::from_secs(10))
-    }
-
     fn clamp(&mut self) {
         self.blocks = self.blocks.clamp(self.limits.min_blocks.max(1) as f64, self.limits.max_blocks.max(1) as f64);
     }
@@ -92,28 +101,41 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_leaves_its_limits(times in prop::collection::vec(0u64..20_000, 0..200), start in 0u64..100_000) {
+        fn never_leaves_its_limits(chunks in prop::collection::vec((0u64..20_000, 0u64..100_000_000, 0u64..20_000), 0..200), start in 0u64..100_000) {
             let limits = ServoLimits::default();
             let mut servo = ChunkServo::new(limits, start);
-            for ms in times {
+            for (ms, wal, blocks) in chunks {
                 let before = servo.blocks();
-                servo.record(Duration::from_millis(ms));
+                servo.record(Sample { took: Duration::from_millis(ms), wal, blocks });
                 prop_assert!((limits.min_blocks..=limits.max_blocks).contains(&servo.blocks()));
                 prop_assert!(servo.blocks() as f64 <= (before as f64 + 1.0) * GROWTH);
             }
         }
 
         #[test]
-        fn shrinks_at_once_when_a_chunk_takes_far_too_long(ms in 1_001u64..100_000) {
-            let mut servo = ChunkServo::new(ServoLimits::default(), 1000);
-            servo.record(Duration::from_millis(ms));
+        fn shrinks_at_once_when_a_chunk_takes_far_too_long_or_writes_far_too_much(over in 51u64..1000, time in any::<bool>()) {
+            let limits = ServoLimits::default();
+            let mut servo = ChunkServo::new(limits, 1000);
+            let much = |target: u64| target * over / 10;
+            let (took, wal) = if time { (much(200), 0) } else { (0, much(limits.target_wal)) };
+            servo.record(Sample { took: Duration::from_millis(took), wal, blocks: 1000 });
             prop_assert_eq!(servo.blocks(), 100);
         }
-    }
 
-    #[test]
-    fn rests_by_its_duty() {
-        let servo = ChunkServo::new(ServoLimits { duty: 0.5, ..ServoLimits::default() }, 10);
-        assert_eq!(servo.rest(Duration::from_millis(200)), Duration::from_millis(200));
+        /// Chunks whose time and log are in proportion to their size settle where neither is above its target.
+        #[test]
+        fn settles_below_both_targets(us_a_block in 10u64..2000, bytes_a_block in 100u64..40_000) {
+            let limits = ServoLimits::default();
+            let mut servo = ChunkServo::new(limits, 64);
+            for _ in 0..300 {
+                let blocks = servo.blocks();
+                servo.record(Sample { took: Duration::from_micros(us_a_block * blocks), wal: bytes_a_block * blocks, blocks });
+            }
+            let blocks = servo.blocks();
+            prop_assert!(Duration::from_micros(us_a_block * blocks) <= limits.target);
+            prop_assert!(bytes_a_block * blocks <= limits.target_wal);
+            let room = (us_a_block as f64 / 200_000.0).max(bytes_a_block as f64 / limits.target_wal as f64) * (blocks + 2) as f64;
+            prop_assert!(room > 0.8 || blocks == limits.max_blocks, "it stays at {} blocks", blocks);
+        }
     }
 }

@@ -67,7 +67,7 @@ fn forward(plan: &Plan, progress: &Progress) -> Decision {
 fn backward(plan: &Plan, progress: &Progress) -> Decision {
     let gone = plan.steps.iter().zip(&progress.steps).zip(&progress.chunks).find(|((step, status), chunks)| {
         let done = **status == StepStatus::Succeeded && step.undo.is_none() && is_for_good(step);
-        done || in_part(step, **status) && chunks.is_some() && !takes_back_a_part(step)
+        done || in_part(step, **status) && !chunks.is_empty() && !takes_back_a_part(step)
     });
     if let Some(((step, _), _)) = gone {
         return Decision::Stuck(step.id);
@@ -79,7 +79,7 @@ fn backward(plan: &Plan, progress: &Progress) -> Decision {
             // A transaction whose end is not recorded did not happen; anything else may have.
             StepStatus::Running | StepStatus::Failed => {
                 step.undo.is_some() && matches!(step.action, Action::Concurrently(_))
-                    || in_part(step, *status) && chunks.is_some()
+                    || in_part(step, *status) && !chunks.is_empty()
             }
         };
         if to_undo {

@@ -90,7 +90,7 @@ pub enum Direction {
     Backward,
 }
 
-/// How far a chunked step is.
+/// How far a chunked step is in one lane.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BackfillProgress {
     /// Where the next chunk begins.
@@ -106,8 +106,8 @@ pub struct BackfillProgress {
 pub struct Progress {
     /// The status of each step, by position.
     pub steps: Vec<StepStatus>,
-    /// How far each chunked step is, by position.
-    pub chunks: Vec<Option<BackfillProgress>>,
+    /// How far each chunked step is, by position: one for each lane that has begun.
+    pub chunks: Vec<Vec<BackfillProgress>>,
     /// The way it goes.
     pub direction: Direction,
     /// Whether somebody paused it.
@@ -153,7 +153,7 @@ pub enum IllegalEvent {
 pub fn fold<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Result<Progress, IllegalEvent> {
     let mut progress = Progress {
         steps: vec![StepStatus::NotStarted; plan.steps.len()],
-        chunks: vec![None; plan.steps.len()],
+        chunks: vec![Vec::new(); plan.steps.len()],
         direction: Direction::Forward,
         paused: false,
         contract_requested: false,
@@ -175,9 +175,13 @@ impl Progress {
                 self.error = None;
             }
             Event::ChunkDone { step, cursor, rows, took_ms } => {
-                let slot = self.chunks.get_mut(usize::from(step.0));
-                let slot = slot.ok_or(IllegalEvent::UnknownStep { position, step: step.0 })?;
-                *slot = Some(BackfillProgress { cursor: cursor.clone(), rows: *rows, took_ms: *took_ms });
+                let lanes = self.chunks.get_mut(usize::from(step.0));
+                let lanes = lanes.ok_or(IllegalEvent::UnknownStep { position, step: step.0 })?;
+                let now = BackfillProgress { cursor: cursor.clone(), rows: *rows, took_ms: *took_ms };
+                match lanes.iter_mut().find(|known| known.cursor.lane() == cursor.lane()) {
+                    Some(known) => *known = now,
+                    None => lanes.push(now),
+                }
             }
             Event::StepSucceeded { step, .. } => self.advance(position, *step, Happening::Succeeded)?,
             Event::StepFailed { step, error } => {

@@ -194,6 +194,8 @@ pub fn plan_backfill(
         table: table.name.clone(),
         units: sweep_units(catalog, table, &relations, &set, &left),
         quiet: false,
+        in_order: false,
+        tidy: None,
         outcome: Outcome::Verified,
     };
     let statements: String = fill.units.iter().map(|unit| format!("{}\n", unit.statement)).collect();

@@ -117,13 +117,13 @@ pub(crate) fn rows_backfill(swept: &Table, parts: Vec<(Part<'_>, Sql)>, blocks: 
             keys: part.cut(),
         })
         .collect();
-    Backfill { table: swept.name.clone(), units, quiet: false, outcome: Outcome::Lasting }
+    Backfill { table: swept.name.clone(), units, quiet: false, in_order: false, tidy: None, outcome: Outcome::Lasting }
 }
 
 impl StepsBuilder<'_> {
     /// A statement of the user's over a big table, in chunks.
     pub(crate) fn rows(&mut self, rows: RowsStep<'_>) {
-        let backfill = rows_backfill(rows.swept, rows.parts, self.bounds());
+        let mut backfill = rows_backfill(rows.swept, rows.parts, self.bounds());
         let mut locks: Vec<TableLock> =
             rows.target.map(|target| self.tree_locks(target, LockMode::RowExclusive)).unwrap_or_default();
         for lock in self.tree_locks(rows.swept, LockMode::AccessShare) {
@@ -131,6 +131,12 @@ impl StepsBuilder<'_> {
         }
         if let Some(Action::Ddl(undo)) = &rows.undo {
             undo.lock_first.iter().for_each(|lock| add_lock(&mut locks, lock.clone()));
+        }
+        if let Some(target) = rows.target
+            && rows.swept.estimated_rows > self.cx.policy.small_rows
+        {
+            let leaves_dead_rows = target.name == rows.swept.name;
+            backfill.tidy = Some(self.tidy(target, sql!("ANALYZE {}", target.name), leaves_dead_rows, &mut locks));
         }
         if rows.undo.is_none() {
             self.without_undo.push((rows.phase, rows.at));

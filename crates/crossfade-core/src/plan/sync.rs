@@ -287,6 +287,26 @@ impl Group {
         self.filled_in(Row::Table)
     }
 
+    /// Whether a backfill has to set something in a row. A new side that is NULL where its value is not says so for less than a comparison
+    /// by image costs, and that is how rows look before they are filled.
+    pub(super) fn unfilled(&self) -> Sql {
+        let differs = sql!("NOT {}", self.filled());
+        let compared = match self.shape {
+            Shape::Mend { .. } => false,
+            Shape::Replace | Shape::Rename | Shape::Retype { .. } => !self.counts && !self.old.is_empty(),
+        };
+        if !compared || self.new.is_empty() {
+            return differs;
+        }
+        // Without a type, NULL here asks for the value itself, and not for the fields of a composite.
+        let empty = self.new.iter().map(|column| sql!("{} IS NOT DISTINCT FROM NULL", column.name));
+        let values = self
+            .new
+            .iter()
+            .map(|column| sql!("({}::{}) IS DISTINCT FROM NULL", Row::Table.expr(&column.up), column.type_name));
+        sql!("({} AND ({}) OR {})", Sql::join(empty, " AND "), Sql::join(values, " OR "), differs)
+    }
+
     /// What a backfill sets.
     pub(super) fn assignments(&self, guarded: bool) -> Vec<Sql> {
         if let (Some(mend), Shape::Mend { marker, kept, .. }, Some(column)) =

@@ -1,7 +1,7 @@
 //! When the work over many rows has to wait, and how much of the time it may take.
 //!
 //! Pure: what was measured comes in as [`Sample`]s, the time as an argument; out comes a [`Verdict`]. Budgets stop, gradual signals steer, a
-//! critical one ends the run. Source: reference B4; where it is done otherwise, decision 0016 says why.
+//! critical one ends the run. Source: reference B4; where it is done otherwise, decision 0017 says why.
 
 mod calendar;
 mod decide;

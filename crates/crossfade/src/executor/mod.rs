@@ -2,11 +2,9 @@
 //!
 //! There is no `if version` here, and no SQL is made up: what is run stands in the plan.
 
-mod bad_rows;
 mod chunks;
 mod concurrent;
 mod ddl;
-mod keys;
 mod locks;
 mod pauses;
 
@@ -18,6 +16,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crossfade_core::backfill::Cursor;
+use crossfade_core::backfill::Lane;
 use crossfade_core::journal::BackfillProgress;
 use crossfade_core::journal::Decision;
 use crossfade_core::journal::Direction;
@@ -32,6 +31,7 @@ use crossfade_core::journal::state_of;
 use crossfade_core::sql::Ident;
 use crossfade_core::step::Action;
 use crossfade_core::step::Assert;
+use crossfade_core::step::Plan;
 use crossfade_core::step::PlanKind;
 use crossfade_core::step::Step;
 use crossfade_core::step::StepId;
@@ -66,6 +66,15 @@ pub(crate) struct Executor<'a> {
     pub path: PathBuf,
     /// Whether it was at work before, and only its connection was lost: then a pause is waited for, not refused.
     pub goes_on: bool,
+}
+
+/// Somebody asked to stop, and this is how to go on.
+fn stopped(plan: &Plan, direction: Direction, place: &str) -> Error {
+    let command = match (plan.kind, direction) {
+        (PlanKind::Up | PlanKind::Down, Direction::Backward) => "crossfade rollback".to_owned(),
+        (PlanKind::Backfill, _) | (_, Direction::Forward) => plan.command(),
+    };
+    Error::failed(format!("stopped {place} in {}", plan.title())).hint(format!("run `{command}` to go on from there"))
 }
 
 /// How an effect ended that did not fail.
@@ -127,7 +136,7 @@ impl Executor<'_> {
         });
         loop {
             if self.stop.is_requested() {
-                return Err(self.stopped("at a safe point")?);
+                return Err(stopped(&self.stored.plan, self.progress()?.direction, "at a safe point"));
             }
             if !self.lease.is_held() {
                 return Err(Error::failed("the connection that holds the lease is gone"));
@@ -174,17 +183,6 @@ impl Executor<'_> {
         self.store
             .append(client, self.lease.epoch, self.stored.id, &self.stored.plan.version, events, state, took)
             .await
-    }
-
-    /// Somebody asked to stop, and this is how to go on.
-    fn stopped(&self, place: &str) -> Result<Error> {
-        let plan = &self.stored.plan;
-        let command = match (plan.kind, self.progress()?.direction) {
-            (PlanKind::Up | PlanKind::Down, Direction::Backward) => "crossfade rollback".to_owned(),
-            (PlanKind::Backfill, _) | (_, Direction::Forward) => plan.command(),
-        };
-        Ok(Error::failed(format!("stopped {place} in {}", plan.title()))
-            .hint(format!("run `{command}` to go on from there")))
     }
 
     fn step(&self, id: StepId) -> Result<Step> {
@@ -262,7 +260,8 @@ impl Executor<'_> {
         if turned_before {
             return self.append(vec![started], Duration::ZERO).await;
         }
-        let stored = progress.chunks.get(usize::from(id.0)).cloned().flatten().map(|chunks| chunks.cursor);
+        let lanes = progress.chunks.get(usize::from(id.0)).into_iter().flatten();
+        let stored = lanes.map(|lane| &lane.cursor).find(|cursor| cursor.lane() == Lane::Keys).cloned();
         // Without a cursor there was no row to change.
         let nothing = || Cursor::start_of_keys(0, vec![None; units], 0, 1);
         let cursor = stored.as_ref().map_or_else(nothing, Cursor::turned);

@@ -14,7 +14,6 @@ use super::Executor;
 use crate::error::Error;
 use crate::error::Result;
 use crate::observer::Notice;
-use crate::throttle::Gate;
 use crate::throttle::Sampler;
 use crate::throttle::Watched;
 
@@ -35,17 +34,6 @@ impl Executor<'_> {
             base: self.config.throttle_base(),
             listens: self.progress()?.direction == Direction::Forward,
         }))
-    }
-
-    /// Waits at a gate, and tells of it. Comes back at once when somebody asks to stop.
-    pub(super) async fn pass(&mut self, gate: &Gate) -> Result<()> {
-        loop {
-            tokio::select! {
-                biased;
-                notice = gate.news() => self.observer.notice(notice),
-                passed = gate.pass(self.stop, self.lease) => return passed,
-            }
-        }
     }
 
     /// Takes over what others have asked for since the last look: to pause, or to go on.

@@ -52,6 +52,8 @@ pub struct MigrateOptions {
     pub complete: bool,
     /// Wait for another runner to finish, instead of refusing.
     pub wait: bool,
+    /// How many connections fill rows at the same time; none: as the configuration says.
+    pub workers: Option<usize>,
 }
 
 /// What any command that changes something takes.
@@ -150,6 +152,11 @@ impl Migrator {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<RunReport> {
+        if let Some(workers) = options.workers {
+            let mut own = self.clone();
+            own.config.backfill.workers = workers.clamp(1, crate::config::MOST_WORKERS);
+            return Box::pin(own.migrate(MigrateOptions { workers: None, ..options }, observer, stop)).await;
+        }
         let rows = self.look().await?;
         let files = self.files_as(&rows)?;
         history::check(&files, &rows)?;

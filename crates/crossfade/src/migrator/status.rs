@@ -260,16 +260,17 @@ fn current_step(plan: &Plan, progress: &Progress) -> Option<StepReport> {
 
 fn progress_of(plan: &Plan, progress: &Progress) -> Option<ProgressReport> {
     let at = at(plan, progress)?;
-    let chunks = progress.chunks.get(at)?.as_ref()?;
+    let lanes = progress.chunks.get(at).filter(|lanes| !lanes.is_empty())?;
     let Action::Backfill(backfill) = &plan.steps.get(at)?.action else { return None };
-    let unit = chunks.cursor.unit as usize;
-    let stripes = backfill.units.get(unit).map_or(1, |unit| unit.stripes);
-    let fraction = (unit as f64 + chunks.cursor.fraction(stripes)) / backfill.units.len().max(1) as f64;
-    let seconds = chunks.took_ms as f64 / 1000.0;
-    let rows_per_second = if seconds > 0.0 { chunks.rows as f64 / seconds } else { 0.0 };
+    let fraction = crossfade_core::backfill::fraction(backfill, lanes.iter().map(|lane| &lane.cursor));
+    let rows: u64 = lanes.iter().map(|lane| lane.rows).sum();
+    // Lanes that are under way at the same time spend it side by side.
+    let side_by_side = lanes.iter().filter(|lane| !lane.cursor.is_done()).count().max(1);
+    let seconds = lanes.iter().map(|lane| lane.took_ms).sum::<u64>() as f64 / 1000.0 / side_by_side as f64;
+    let rows_per_second = if seconds > 0.0 { rows as f64 / seconds } else { 0.0 };
     Some(ProgressReport {
-        rows: chunks.rows,
-        estimated_rows: backfill.units.iter().map(|unit| unit.estimated_rows).sum::<u64>().max(chunks.rows),
+        rows,
+        estimated_rows: backfill.units.iter().map(|unit| unit.estimated_rows).sum::<u64>().max(rows),
         fraction,
         rows_per_second,
         eta_seconds: (fraction > 0.01).then(|| seconds / fraction * (1.0 - fraction)),

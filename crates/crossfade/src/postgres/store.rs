@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::error::Result;
 
 /// The format of the journal's tables.
-const STORE_FORMAT: i32 = 1;
+const STORE_FORMAT: i32 = 2;
 
 /// The journal, over one connection.
 #[derive(Clone, Debug)]
@@ -144,6 +144,9 @@ impl Store {
                 ))
                 .hint("use the crossfade that wrote it, or a newer one"));
             }
+            if format < STORE_FORMAT {
+                self.upgrade(client).await?;
+            }
             return self.ensure_controls(client).await;
         }
         let text = sql!(
@@ -157,8 +160,8 @@ impl Store {
                at timestamptz NOT NULL DEFAULT clock_timestamp(), event jsonb NOT NULL, epoch bigint NOT NULL, \
                actor text NOT NULL DEFAULT session_user, host text, tool_version text NOT NULL); \
              CREATE INDEX events_plan_id ON {}.events (plan_id, id); \
-             CREATE TABLE {}.cursors (plan_id bigint NOT NULL REFERENCES {}.plans, step int NOT NULL, cursor jsonb NOT NULL, rows bigint NOT NULL, \
-               took_ms bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan_id, step)); \
+             CREATE TABLE {}.cursors (plan_id bigint NOT NULL REFERENCES {}.plans, step int NOT NULL, lane bigint NOT NULL, cursor jsonb NOT NULL, rows bigint NOT NULL, \
+               took_ms bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan_id, step, lane)); \
              CREATE TABLE {}.lease (id int PRIMARY KEY CHECK (id = 1), epoch bigint NOT NULL, host text NOT NULL, pid int NOT NULL, since timestamptz NOT NULL); \
              CREATE TABLE {}.schema_migrations (version text PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, state text NOT NULL, \
                plan_id bigint NOT NULL REFERENCES {}.plans, applied_at timestamptz, contracted_at timestamptz, duration_ms bigint NOT NULL DEFAULT 0, \
@@ -185,6 +188,34 @@ impl Store {
                 .caused_by(error));
         }
         self.ensure_controls(client).await
+    }
+
+    /// Brings the journal of an earlier version into today's form. Format 1 had one cursor a step.
+    async fn upgrade(&self, client: &Client) -> Result<()> {
+        let s = &self.schema;
+        let text = sql!(
+            "BEGIN; LOCK TABLE {}.meta IN ACCESS EXCLUSIVE MODE; \
+             ALTER TABLE {}.cursors ADD COLUMN lane bigint; \
+             UPDATE {}.cursors SET lane = CASE WHEN cursor ? 'keys' THEN -1 ELSE (cursor->>'unit')::bigint << 16 END; \
+             ALTER TABLE {}.cursors ALTER COLUMN lane SET NOT NULL, DROP CONSTRAINT cursors_pkey, ADD PRIMARY KEY (plan_id, step, lane); \
+             UPDATE {}.meta SET format = {}; \
+             COMMIT",
+            s,
+            s,
+            s,
+            s,
+            s,
+            crossfade_core::sql::Number(i64::from(STORE_FORMAT))
+        );
+        if let Err(error) = client.batch_execute(text.as_str()).await {
+            let _ = client.batch_execute("ROLLBACK").await;
+            return Err(Error::failed(format!(
+                "could not bring the journal in schema {s} into the form of this version"
+            ))
+            .hint("the role must own the journal's tables; nothing was changed")
+            .caused_by(error));
+        }
+        Ok(())
     }
 
     /// The tracking table.
@@ -237,7 +268,10 @@ impl Store {
         for row in rows {
             events.push(serde_json::from_str(row.get(0)).map_err(damaged)?);
         }
-        let query = sql!("SELECT step, cursor::text, rows, took_ms FROM {}.cursors WHERE plan_id = $1", self.schema);
+        let query = sql!(
+            "SELECT step, cursor::text, rows, took_ms FROM {}.cursors WHERE plan_id = $1 ORDER BY step, lane",
+            self.schema
+        );
         for row in client.query_typed(query.as_str(), &[(&plan_id, Type::INT8)]).await.doing(doing)? {
             events.push(Event::ChunkDone {
                 step: StepId(row.get::<_, i32>(0) as u16),
@@ -419,9 +453,9 @@ impl Store {
             Follows::Only(before) => (false, before.map(write).transpose()?),
         };
         let upsert = sql!(
-            "INSERT INTO {}.cursors AS c (plan_id, step, cursor, rows, took_ms) SELECT $1, $2, $3::text::jsonb, $4, $5 \
+            "INSERT INTO {}.cursors AS c (plan_id, step, lane, cursor, rows, took_ms) SELECT $1, $2, $9, $3::text::jsonb, $4, $5 \
              FROM (SELECT epoch FROM {}.lease WHERE id = 1 AND epoch = $6 FOR SHARE) AS l \
-             ON CONFLICT (plan_id, step) DO UPDATE SET cursor = excluded.cursor, rows = excluded.rows, took_ms = excluded.took_ms, updated_at = clock_timestamp() \
+             ON CONFLICT (plan_id, step, lane) DO UPDATE SET cursor = excluded.cursor, rows = excluded.rows, took_ms = excluded.took_ms, updated_at = clock_timestamp() \
              WHERE $7 OR c.cursor = $8::text::jsonb",
             self.schema,
             self.schema
@@ -438,6 +472,7 @@ impl Store {
                     (&epoch, Type::INT8),
                     (&any, Type::BOOL),
                     (&before, Type::TEXT),
+                    (&progress.cursor.lane().number(), Type::INT8),
                 ],
             )
             .await
@@ -445,8 +480,8 @@ impl Store {
         if written == 1 { Ok(()) } else { Err(lease_lost()) }
     }
 
-    /// Forgets a cursor: the step begins anew.
-    pub async fn clear_cursor(&self, client: &Client, epoch: i64, plan_id: i64, step: StepId) -> Result<()> {
+    /// Forgets the cursors of a step: it begins anew.
+    pub async fn clear_cursors(&self, client: &Client, epoch: i64, plan_id: i64, step: StepId) -> Result<()> {
         let delete = sql!(
             "DELETE FROM {}.cursors WHERE plan_id = $1 AND step = $2 AND EXISTS (SELECT FROM {}.lease WHERE id = 1 AND epoch = $3)",
             self.schema,
@@ -458,7 +493,7 @@ impl Store {
                 &[(&plan_id, Type::INT8), (&i32::from(step.0), Type::INT4), (&epoch, Type::INT8)],
             )
             .await
-            .doing("reset the cursor")?;
+            .doing("reset the cursors")?;
         Ok(())
     }
 }

@@ -331,7 +331,7 @@ fn a_backend_that_is_killed_in_a_chunk_is_made_anew() {
         let migrator = project.migrator.clone();
         let sweep = tokio::spawn(async move { fills(&migrator, &request("t", "v", "w")).await });
         until(&database, WAITS).await;
-        assert!(terminate(&database, "UPDATE ONLY%").await > 0, "no chunk was at work");
+        assert!(terminate(&database, "EXPLAIN%UPDATE ONLY%").await > 0, "no chunk was at work");
         blocker.batch_execute("COMMIT").await.expect("it commits");
         assert_eq!(sweep.await.expect("it does not panic").map(|(sweeps, _)| sweeps), Ok(1));
         assert_eq!(database.value(LEFT).await, "0");

@@ -69,7 +69,7 @@ fn a_backend_killed_in_the_middle_of_a_chunk() {
         let blocker = in_transaction(&database, "UPDATE t SET n = 0 WHERE id = 300").await;
         let first = Running::start(&project, Start::Migrate);
         until(&database, WAITS).await;
-        assert!(terminate(&database, "UPDATE ONLY%").await > 0, "no chunk was at work");
+        assert!(terminate(&database, "EXPLAIN%UPDATE ONLY%").await > 0, "no chunk was at work");
         blocker.batch_execute("COMMIT").await.expect("it commits");
         let (result, _) = first.end().await;
         assert_eq!(result.map_err(|error| said(&error)), Ok(Some(State::Ready)), "it goes on by itself");

@@ -31,6 +31,7 @@ mod sync;
 mod throttle;
 mod throughput;
 mod types;
+mod upgrade;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;

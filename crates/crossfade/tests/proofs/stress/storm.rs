@@ -12,7 +12,7 @@ use crate::server::Database;
 const CANCELLED: i64 = 3;
 
 /// A chunk that is at work.
-const CHUNK: &str = "UPDATE %";
+const CHUNK: &str = "EXPLAIN%UPDATE %";
 
 /// What was done to a run.
 #[derive(Clone, Copy, Debug, Default)]

@@ -9,8 +9,8 @@ use crossfade_core::step::BackfillUnit;
 use crossfade_core::step::KeyCut;
 use tokio_postgres::types::Type;
 
-use super::Executor;
-use super::chunks::Bound;
+use super::Bound;
+use super::Worker;
 use crate::error::Doing as _;
 use crate::error::Result;
 use crate::postgres::store::finish;
@@ -26,7 +26,15 @@ pub(super) fn key_limits(blocks: ServoLimits) -> ServoLimits {
     ServoLimits { min_blocks: 16, max_blocks: 50_000, ..blocks }
 }
 
-impl Executor<'_> {
+/// A cursor at the beginning of a relation, or the stored one.
+pub(super) fn begin_keys(position: usize, unit: &BackfillUnit, ends: &Ends, stored: Option<Cursor>) -> Cursor {
+    match stored {
+        Some(cursor) if cursor.unit as usize == position && cursor.keys.is_some() => cursor,
+        _ => Cursor::start_of_keys(position as u32, ends.clone(), unit.estimated_rows, FIRST_ROWS),
+    }
+}
+
+impl Worker<'_> {
     /// The ends of all relations, in one snapshot; those that a stored cursor began with, where there is one.
     pub(super) async fn ends_of(&self, backfill: &Backfill, stored: Option<&Cursor>) -> Result<Ends> {
         if let Some(place) = stored.and_then(|cursor| cursor.keys.as_ref()) {
@@ -35,7 +43,7 @@ impl Executor<'_> {
         if backfill.units.iter().all(|unit| unit.keys.is_none()) {
             return Ok(Vec::new());
         }
-        let client = &self.client;
+        let client = self.client;
         let read = async {
             let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL DateStyle = ISO; SET LOCAL lock_timeout = '5s'";
             client.batch_execute(begin).await.doing("look for the highest keys")?;
@@ -53,20 +61,6 @@ impl Executor<'_> {
             Ok(ends)
         };
         finish(client, read.await, "look for the highest keys").await
-    }
-
-    /// A cursor at the beginning of a relation, or the stored one.
-    pub(super) fn begin_keys(
-        &self,
-        position: usize,
-        unit: &BackfillUnit,
-        ends: &Ends,
-        stored: Option<Cursor>,
-    ) -> Cursor {
-        match stored {
-            Some(cursor) if cursor.unit as usize == position && cursor.keys.is_some() => cursor,
-            _ => Cursor::start_of_keys(position as u32, ends.clone(), unit.estimated_rows, FIRST_ROWS),
-        }
     }
 
     /// The last key of the chunk behind the cursor, of at most so many rows.

@@ -11,16 +11,16 @@ use crossfade_core::step::PlanKind;
 use crossfade_core::step::VerifyUnit;
 use tokio_postgres::types::Type;
 
-use super::Executor;
-use super::chunks::Bound;
-use super::chunks::Fill;
+use super::Bound;
+use super::Fill;
+use super::Worker;
 use crate::error::Error;
 use crate::error::Result;
 
 /// More than a block has line pointers, as a power of two.
 const MAX_LINE_POINTERS: u32 = 512;
 
-impl Executor<'_> {
+impl Worker<'_> {
     /// Finds the row that a chunk fails on and names its key: first the block, then the line pointer, by trying halves in transactions that
     /// are rolled back.
     pub(super) async fn name_bad_row(&self, sweep: Sweep<'_>, chunk: Chunk, error: Error) -> Error {
@@ -41,7 +41,7 @@ impl Executor<'_> {
 
     /// What to do about a row that the server refuses.
     fn go_on(&self, outcome: Outcome) -> &'static str {
-        match (self.stored.plan.kind, outcome) {
+        match (self.plan.plan.kind, outcome) {
             (PlanKind::Backfill, _) => {
                 "mend it (or the expression), then run the same command again; what is filled stays filled"
             }
