@@ -139,6 +139,9 @@ pub struct MigrateArgs {
     /// Connections that fill existing rows at the same time; 2, or as crossfade.toml says
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=crossfade::config::MOST_WORKERS as i64))]
     pub workers: Option<u16>,
+    /// Set rows aside whose new value can't be computed, and fill the others
+    #[arg(long)]
+    pub park: bool,
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
@@ -197,6 +200,9 @@ pub struct BackfillArgs {
     /// Only rows for which this holds
     #[arg(long = "where", value_name = "SQL", allow_hyphen_values = true)]
     pub only: Option<String>,
+    /// Set rows aside that the server refuses, and fill the others
+    #[arg(long)]
+    pub park: bool,
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,

@@ -284,6 +284,9 @@ pub struct Backfill {
     /// What becomes of the rows that it changed.
     #[serde(default, skip_serializing_if = "Outcome::is_verified")]
     pub outcome: Outcome,
+    /// Whether a row that the server refuses is set aside. The step then ends as a failure until there is none.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub park: bool,
 }
 
 /// What a big table wants after many of its rows were changed. Neither is needed for what is right, and a table that is too busy for them

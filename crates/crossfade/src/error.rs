@@ -120,6 +120,18 @@ impl Error {
         None
     }
 
+    /// What the server said, or the whole of it where the server said nothing.
+    pub fn server_message(&self) -> String {
+        let mut cause: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = cause {
+            if let Some(db) = error.downcast_ref::<tokio_postgres::Error>().and_then(|error| error.as_db_error()) {
+                return db.message().to_owned();
+            }
+            cause = error.source();
+        }
+        self.chain()
+    }
+
     /// Whether it is that a connection is gone. The server's last word (57P01 to 57P03, class 08) comes before the socket is seen to close.
     pub fn is_connection_lost(&self) -> bool {
         let mut cause: Option<&(dyn StdError + 'static)> = self.source();

@@ -56,6 +56,8 @@ pub struct MigrationStatus {
     pub pause: Option<PauseReport>,
     /// What the step that it is at has waited for so far.
     pub waited: Vec<WaitedReport>,
+    /// Rows that are set aside, because the server refuses their new value.
+    pub parked: u64,
     /// The last error, where it failed.
     pub error: Option<String>,
     /// When it was finished, in UTC.
@@ -91,6 +93,8 @@ pub struct BackfillStatus {
     pub pause: Option<PauseReport>,
     /// What its sweep has waited for so far.
     pub waited: Vec<WaitedReport>,
+    /// Rows that are set aside, because the server refuses them.
+    pub parked: u64,
     /// The last error, where it failed.
     pub error: Option<String>,
 }

@@ -19,7 +19,8 @@ pub(super) async fn run(args: &BackfillArgs, context: &Context) -> Result<u8> {
     })?;
     let (migrator, mut progress) = context.runner()?;
     let stop = signals::watch(&context.screen)?;
-    let report = migrator.backfill(&request, BackfillOptions { wait: args.wait }, &mut progress, &stop).await?;
+    let options = BackfillOptions { park: args.park, wait: args.wait };
+    let report = migrator.backfill(&request, options, &mut progress, &stop).await?;
     if context.screen.is_json() {
         context.screen.document(&report)?;
     } else {

@@ -29,7 +29,7 @@ pub fn text(report: &StatusReport, paint: Paint) -> String {
         out.push_str(&format!("\n{}\n", paint.bold("BACKFILLS")));
     }
     for backfill in &report.backfills {
-        let detail = where_it_is(backfill.step.as_ref(), backfill.progress.as_ref()).join("; ");
+        let detail = where_it_is(backfill.step.as_ref(), backfill.progress.as_ref(), backfill.parked).join("; ");
         out.push_str(format!("{}  {}  {detail}", backfill.command, state(backfill.state, paint)).trim_end());
         out.push('\n');
         out.push_str(&super::indented(&waiting(backfill.pause.as_ref(), &backfill.waited, paint), "  "));
@@ -105,8 +105,8 @@ fn has_waited(waited: &WaitedReport) -> String {
     format!("waited {share} % of its time for {}{scope} ({} in {times})", waited.signal, human::duration(time))
 }
 
-/// The step that it is at, and how far that has come.
-fn where_it_is(step: Option<&StepReport>, progress: Option<&ProgressReport>) -> Vec<String> {
+/// The step that it is at, how far that has come, and what is set aside.
+fn where_it_is(step: Option<&StepReport>, progress: Option<&ProgressReport>, parked: u64) -> Vec<String> {
     let mut parts = Vec::new();
     if let Some(step) = step {
         parts.push(format!("step {}/{}: {}", step.number, step.of, step.summary));
@@ -120,6 +120,9 @@ fn where_it_is(step: Option<&StepReport>, progress: Option<&ProgressReport>) -> 
             parts.push(format!("{} left with pauses as so far", human::duration(left)));
         }
     }
+    if parked > 0 {
+        parts.push(format!("{} parked", human::counted(parked, "row", "rows")));
+    }
     parts
 }
 
@@ -127,7 +130,8 @@ fn where_it_is(step: Option<&StepReport>, progress: Option<&ProgressReport>) -> 
 fn detail(migration: &MigrationStatus, paint: Paint) -> String {
     // Where it waits, `next` says what for.
     let waits = matches!(migration.state, State::Ready | State::Contracted) && migration.next.is_some();
-    let mut parts = where_it_is(migration.step.as_ref().filter(|_| !waits), migration.progress.as_ref());
+    let mut parts =
+        where_it_is(migration.step.as_ref().filter(|_| !waits), migration.progress.as_ref(), migration.parked);
     if let Some(at) = &migration.applied_at {
         let by = migration.applied_by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
         let took = migration.duration_ms.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis);

@@ -31,6 +31,7 @@ fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
         progress: None,
         pause: None,
         waited: Vec::new(),
+        parked: 0,
         error: None,
         applied_at: None,
         duration_ms: None,
@@ -51,6 +52,7 @@ fn backfill(command: &str, state: State) -> BackfillStatus {
         progress: None,
         pause: None,
         waited: Vec::new(),
+        parked: 0,
         error: None,
     }
 }
@@ -140,6 +142,7 @@ fn status() -> StatusReport {
                 ..backfill("crossfade backfill public.t v w", State::Migrating)
             },
             BackfillStatus {
+                parked: 12,
                 error: next("3 of 600 rows of public.t are left"),
                 ..backfill("crossfade backfill public.t v n --expr 'v::integer'", State::Failed)
             },
@@ -205,6 +208,7 @@ fn plan() -> PlanReport {
                 in_order: false,
                 tidy: None,
                 outcome: Outcome::Verified,
+                park: false,
             }),
             None,
             vec![],

@@ -115,6 +115,30 @@ pub struct Chunk {
     pub stripes: u32,
 }
 
+impl Chunk {
+    /// More than a block has line pointers, as a power of two.
+    const MOST_LINE_POINTERS: u32 = 512;
+
+    /// Both halves of it: of its blocks, and of one block's line pointers, those that are congruent to the stripe, with twice the modulus. None where
+    /// it is one line pointer.
+    pub fn halves(self) -> Option<(Chunk, Chunk)> {
+        if self.to - self.from > 1 {
+            let middle = self.from + (self.to - self.from) / 2;
+            return Some((Chunk { to: middle, ..self }, Chunk { from: middle, ..self }));
+        }
+        if self.stripes >= Chunk::MOST_LINE_POINTERS {
+            return None;
+        }
+        let stripes = self.stripes * 2;
+        Some((Chunk { stripes, ..self }, Chunk { stripes, stripe: self.stripe + self.stripes, ..self }))
+    }
+
+    /// The TID of the row, where it is one line pointer.
+    pub fn place(self) -> String {
+        format!("({},{})", self.from, self.stripe)
+    }
+}
+
 impl Cursor {
     /// The beginning of a relation of `end_block` blocks.
     pub fn start(unit: u32, file_node: u32, end_block: u64, width: u64) -> Cursor {
@@ -250,6 +274,25 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn halves_of_halves_are_each_line_pointer_once(from in 0u64..9, blocks in 1u64..9, stripes in 1u32..20, stripe in 0u32..20) {
+            let chunk = Chunk { from, to: from + blocks, stripe: stripe % stripes, stripes };
+            let mut seen = std::collections::BTreeSet::new();
+            let mut pieces = vec![chunk];
+            while let Some(piece) = pieces.pop() {
+                match piece.halves() {
+                    Some((first, second)) => pieces.extend([first, second]),
+                    None => prop_assert!(seen.insert(piece.place())),
+                }
+            }
+            for block in from..from + blocks {
+                for pointer in (1..292u32).filter(|pointer| pointer % stripes == chunk.stripe) {
+                    let tid = format!("({block},{pointer})");
+                    prop_assert!(seen.contains(&tid), "{} is in no piece", tid);
+                }
+            }
+        }
+
         #[test]
         fn chunks_cover_every_block_and_stripe_once(end in 0u64..4000, widths in prop::collection::vec(1u64..60, 1..40), stripes in 1u32..17) {
             let mut seen = std::collections::BTreeSet::new();

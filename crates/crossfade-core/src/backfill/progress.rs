@@ -58,6 +58,7 @@ mod tests {
             in_order: false,
             tidy: None,
             outcome: Outcome::Verified,
+            park: false,
         }
     }
 

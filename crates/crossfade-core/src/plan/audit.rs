@@ -42,6 +42,11 @@ pub fn audit(plan: &Plan) -> Vec<String> {
                 if backfill.units.iter().any(|unit| (unit.bounds == ChunkBounds::Keys) != unit.keys.is_some()) {
                     say(position, "a unit of its backfill says two things of how it is cut");
                 }
+                if backfill.park
+                    && (backfill.outcome == Outcome::Lasting || backfill.units.iter().any(|unit| unit.keys.is_some()))
+                {
+                    say(position, "it sets rows aside of a statement that is done once to each row");
+                }
                 if backfill.units.iter().any(|unit| unit.stripes == 0) {
                     say(position, "a unit of its backfill has no stripes");
                 }

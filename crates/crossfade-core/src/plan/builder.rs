@@ -583,7 +583,10 @@ impl<'a> StepsBuilder<'a> {
         let function = |groups: &[&Group], mode| sync::function(&names, groups, mode, &catalog.search_path, restore);
         let triggers = |groups: &[&Group], mode| sync::triggers(&names, groups, mode, &tree, restore);
 
-        self.lower_values_check(table, &filling);
+        // Where such a row is set aside, it need not be found beforehand.
+        if !self.cx.policy.park {
+            self.lower_values_check(table, &filling);
+        }
         self.lower_expand(table, &sync, &names, &syncing, &function, &triggers);
         if !filling.is_empty() {
             self.lower_fill(table, &filling, !loud);
@@ -641,6 +644,10 @@ impl<'a> StepsBuilder<'a> {
         self.push(Phase::Expand, rank, summary, verify, None, locks, Vec::new());
     }
 
+    fn filling_mode(&self) -> Mode {
+        if self.cx.policy.park { Mode::Parking } else { Mode::Filling }
+    }
+
     fn lower_expand(
         &mut self,
         table: &Table,
@@ -665,8 +672,8 @@ impl<'a> StepsBuilder<'a> {
         }
         undo.extend(drop_added(table, &sync.groups));
         if !syncing.is_empty() {
-            statements.push(function(syncing, Mode::Filling));
-            statements.extend(triggers(syncing, Mode::Filling));
+            statements.push(function(syncing, self.filling_mode()));
+            statements.extend(triggers(syncing, self.filling_mode()));
         }
         if statements.is_empty() {
             return;
@@ -728,6 +735,7 @@ impl<'a> StepsBuilder<'a> {
         let set = Sql::join(filling.iter().flat_map(|group| group.assignments(several)), ", ");
         let unfilled = Sql::join(filling.iter().map(|group| group.unfilled()), " OR ");
         let mut backfill = self.sweep(table, set, unfilled, quiet);
+        backfill.park = self.cx.policy.park;
         if filling.iter().all(|group| group.takes()) {
             backfill.outcome = Outcome::Taken;
         }
@@ -775,7 +783,15 @@ impl<'a> StepsBuilder<'a> {
     fn sweep(&self, table: &Table, set: Sql, condition: Sql, quiet: bool) -> Backfill {
         let leaves = self.cx.catalog.leaves(table);
         let units = sweep_units(self.cx.catalog, table, &leaves, &set, &condition);
-        Backfill { table: table.name.clone(), units, quiet, in_order: false, tidy: None, outcome: Outcome::Verified }
+        Backfill {
+            table: table.name.clone(),
+            units,
+            quiet,
+            in_order: false,
+            tidy: None,
+            outcome: Outcome::Verified,
+            park: false,
+        }
     }
 
     fn lower_verify(&mut self, table: &Table, filling: &[&Group], phase: Phase, help: String) {
@@ -811,7 +827,7 @@ impl<'a> StepsBuilder<'a> {
             statements.push(names.drop_function());
             let locks = self.tree_locks(table, LockMode::AccessExclusive);
             (format!("every row of {} is filled: take the sync off", table.name), statements, locks)
-        } else if all_last {
+        } else if all_last && !(self.cx.policy.park && syncing.iter().any(|group| group.may_fail())) {
             let summary = format!("every row of {} is filled: the sync only follows changes from now on", table.name);
             (summary, vec![function(lasting, Mode::Settled)], Vec::new())
         } else {

@@ -46,11 +46,13 @@ pub struct Policy {
     pub retain: bool,
     /// A table of at most this many rows is changed as a whole without a word.
     pub small_rows: u64,
+    /// Whether a row whose new value can't be computed is set aside, in the place of a failure.
+    pub park: bool,
 }
 
 impl Default for Policy {
     fn default() -> Policy {
-        Policy { schema: Ident::new("crossfade"), retain: true, small_rows: 10_000 }
+        Policy { schema: Ident::new("crossfade"), retain: true, small_rows: 10_000, park: false }
     }
 }
 

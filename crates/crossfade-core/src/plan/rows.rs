@@ -117,7 +117,15 @@ pub(crate) fn rows_backfill(swept: &Table, parts: Vec<(Part<'_>, Sql)>, blocks: 
             keys: part.cut(),
         })
         .collect();
-    Backfill { table: swept.name.clone(), units, quiet: false, in_order: false, tidy: None, outcome: Outcome::Lasting }
+    Backfill {
+        table: swept.name.clone(),
+        units,
+        quiet: false,
+        in_order: false,
+        tidy: None,
+        outcome: Outcome::Lasting,
+        park: false,
+    }
 }
 
 impl StepsBuilder<'_> {

@@ -102,6 +102,9 @@ pub struct Group {
 pub(super) enum Mode {
     /// Both directions; rows that are not filled yet are filled on every write.
     Filling,
+    /// The same; where the new value can't be computed, the new side stays empty, and the write goes through. Such a row is not filled, and the
+    /// sweep sets it aside.
+    Parking,
     /// Both directions.
     Settled,
     /// After contract: the retired side follows the new one.
@@ -273,13 +276,16 @@ impl Group {
         if self.until == Until::Verified || self.takes() {
             return Vec::new();
         }
-        let may_fail = |column: &NewColumn| match (column.up.as_column(), &self.shape) {
+        let ups = self.new.iter().filter(|column| self.column_may_fail(column));
+        ups.map(|column| sql!("{}::{}", column.up.over_table(), column.type_name)).collect()
+    }
+
+    fn column_may_fail(&self, column: &NewColumn) -> bool {
+        match (column.up.as_column(), &self.shape) {
             (None, _) => column.up.columns().next().is_some(),
             (Some(_), Shape::Retype { .. }) => !self.old.iter().all(|old| is_wider(&old.type_name, &column.type_name)),
             (Some(_), Shape::Replace | Shape::Rename | Shape::Mend { .. }) => false,
-        };
-        let ups = self.new.iter().filter(|column| may_fail(column));
-        ups.map(|column| sql!("{}::{}", column.up.over_table(), column.type_name)).collect()
+        }
     }
 
     /// Whether old and new form of a row agree, over the table's columns. Never NULL.
@@ -391,7 +397,8 @@ impl Group {
     fn body(&self, mode: Mode) -> Sql {
         match mode {
             Mode::Reverse => self.reverse_body(),
-            Mode::Filling | Mode::Settled => self.forward_body(mode),
+            Mode::Parking if !self.may_fail() => self.forward_body(Mode::Filling),
+            Mode::Filling | Mode::Parking | Mode::Settled => self.forward_body(mode),
         }
     }
 
@@ -406,13 +413,17 @@ impl Group {
                 |kept| sql!("IF NEW.{} IS NOT TRUE OR {} THEN NEW.{} := NEW.{}; END IF; ", marker, written, kept, name),
             );
             let forget = kept.as_ref().map_or_else(|| sql!(""), |kept| sql!(" NEW.{} := NULL;", kept));
+            let mut mend = sql!("{}NEW.{} := {}; NEW.{} := true;", keep, name, mend.over_new(), marker);
+            if mode == Mode::Parking {
+                let own = || std::iter::once(marker).chain(kept);
+                let old = Sql::join(own().map(|name| sql!("NEW.{} := OLD.{};", name, name)), " ");
+                let none = Sql::join(own().map(|name| sql!("NEW.{} := NULL;", name)), " ");
+                mend = guarded(&mend, &sql!("IF TG_OP = 'UPDATE' THEN {} ELSE {} END IF;", old, none));
+            }
             return sql!(
-                "  IF NOT {} THEN\n    {}NEW.{} := {}; NEW.{} := true;\n  ELSIF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;{}\n  END IF;\n",
+                "  IF NOT {} THEN\n    {}\n  ELSIF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;{}\n  END IF;\n",
                 self.filled_in(Row::New),
-                keep,
-                name,
-                mend.over_new(),
-                marker,
+                mend,
                 written,
                 marker,
                 forget
@@ -440,14 +451,21 @@ impl Group {
         }
         let (new_names, shared) = (self.new_names(), self.shared_up());
         let new_changed = changed(&new_names);
+        let assign_up = match mode {
+            Mode::Parking => self.try_up(self.assign_up()),
+            Mode::Filling | Mode::Settled | Mode::Reverse => self.assign_up(),
+        };
         let fill = match mode {
-            Mode::Filling => sql!("    ELSIF NOT {} THEN\n      {}\n", self.filled_in(Row::New), self.assign_up()),
+            Mode::Filling => sql!("    ELSIF NOT {} THEN\n      {}\n", self.filled_in(Row::New), assign_up),
+            Mode::Parking => {
+                let unless_filled = sql!("IF NOT {} THEN {} END IF;", self.filled_in(Row::New), self.assign_up());
+                // What new code has written to a part of the new side stays.
+                let kept = self.new.iter().map(|column| sql!("NEW.{} := OLD.{};", column.name, column.name));
+                sql!("    ELSE\n      {}\n", guarded(&unless_filled, &Sql::join(kept, " ")))
+            }
             Mode::Settled | Mode::Reverse => sql!(""),
         };
-        let refill = |condition: Sql| match mode {
-            Mode::Filling => sql!("    ELSIF {} THEN\n      {}\n{}", condition, self.assign_up(), fill),
-            Mode::Settled | Mode::Reverse => sql!("    ELSIF {} THEN\n      {}\n", condition, self.assign_up()),
-        };
+        let refill = |condition: Sql| sql!("    ELSIF {} THEN\n      {}\n{}", condition, assign_up, fill);
         if self.has_down() && !matches!(self.shape, Shape::Retype { .. }) {
             let old_changed = changed(&self.old_names());
             let mut sources = self.old_names();
@@ -455,7 +473,7 @@ impl Group {
             return sql!(
                 "  IF TG_OP = 'INSERT' THEN\n    IF NOT ({}) THEN\n      {}\n    ELSIF NOT ({}) THEN\n      {}\n    END IF;\n  ELSE\n    IF {} THEN\n      IF NOT ({}) THEN {} END IF;\n{}    END IF;\n  END IF;\n",
                 self.new_written(),
-                self.assign_up(),
+                assign_up,
                 self.old_written(),
                 self.assign_down(),
                 new_changed,
@@ -468,13 +486,14 @@ impl Group {
         sources.extend(shared);
         let sources_changed = if sources.is_empty() { sql!("false") } else { changed(&sources) };
         let insert = if matches!(self.shape, Shape::Retype { .. }) {
-            self.assign_up()
+            assign_up.clone()
         } else {
             // Each column by itself: new code may write one of several.
             let each = self.new.iter().map(|column| {
                 sql!("IF NEW.{} IS NULL THEN NEW.{} := {}; END IF;", column.name, column.name, column.up.over_new())
             });
-            Sql::join(each, " ")
+            let each = Sql::join(each, " ");
+            if mode == Mode::Parking { guarded(&each, &sql!("NULL;")) } else { each }
         };
         sql!(
             "  IF TG_OP = 'INSERT' THEN\n    {}\n  ELSE\n    IF {} THEN\n      NULL;\n{}    END IF;\n  END IF;\n",
@@ -526,6 +545,16 @@ impl Group {
         )
     }
 
+    /// Computes the new side; where that fails, it is empty.
+    fn try_up(&self, compute: Sql) -> Sql {
+        guarded(&compute, &Sql::join(self.new.iter().map(|column| sql!("NEW.{} := NULL;", column.name)), " "))
+    }
+
+    /// Whether the new value may be one that can't be computed for some row.
+    pub(super) fn may_fail(&self) -> bool {
+        self.mend.is_some() || self.takes() || self.new.iter().any(|column| self.column_may_fail(column))
+    }
+
     /// When the UPDATE trigger must fire.
     fn update_condition(&self, mode: Mode) -> Vec<Sql> {
         if mode == Mode::Reverse {
@@ -548,7 +577,9 @@ impl Group {
         columns.sort();
         columns.dedup();
         let mut conditions = vec![changed(&columns)];
-        if self.takes() {
+        let parking = mode == Mode::Parking && self.may_fail() && !self.new.is_empty();
+        if self.takes() || parking {
+            // What may fail is computed where that can be caught. A row that is not filled has an empty side.
             // A trigger's condition holds no subquery; its function asks the rest.
             conditions.extend(self.new.iter().map(|column| sql!("NEW.{} IS NULL", column.name)));
         } else if self.fills() {
@@ -556,6 +587,15 @@ impl Group {
         }
         conditions
     }
+}
+
+/// Statements of a function; what the values of a row make fail is taken back by others. The classes are those that name a bad row.
+fn guarded(statements: &Sql, otherwise: &Sql) -> Sql {
+    sql!(
+        "BEGIN {} EXCEPTION WHEN data_exception OR integrity_constraint_violation OR plpgsql_error THEN {} END;",
+        statements,
+        otherwise
+    )
 }
 
 /// The names of what keeps one table in sync for one migration.

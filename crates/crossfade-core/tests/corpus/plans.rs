@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use crossfade_core::migration::Migration;
 use crossfade_core::operation::understand;
 use crossfade_core::plan::PlanContext;
+use crossfade_core::plan::Policy;
 use crossfade_core::plan::audit;
 use crossfade_core::plan::plan;
 use crossfade_core::plan::project;
+use crossfade_core::step::Action;
+use crossfade_core::step::Phase;
 use crossfade_core::step::Plan;
 
 use crate::case::Planned;
@@ -63,6 +66,48 @@ fn plans_pass_the_audit_and_come_out_the_same_twice() {
         }
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+}
+
+/// What the sync of a plan that may park is: nothing that may fail stands in a trigger's condition, where nobody could catch it.
+#[test]
+fn the_sync_that_lets_a_write_through_is_as_reviewed() {
+    let mut text = String::new();
+    for name in ["replace_cents", "add_column_nullable_up", "d13_type_with_many_indexes", "add_check_up"] {
+        let case = cases().into_iter().find(|case| case.fixture.name == name).expect("there is such a case");
+        let policy = Policy { park: true, ..Policy::default() };
+        let parks = plan(PlanContext { policy: &policy, ..case.context() }).expect("it is planned");
+        text.push_str(&format!("-- {name}\n"));
+        for step in parks.steps.iter().filter(|step| step.phase <= Phase::Migrate) {
+            if let Action::Ddl(ddl) = &step.action {
+                ddl.statements.iter().for_each(|statement| text.push_str(&format!("{};\n", statement.sql)));
+            }
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn plans_that_may_park_pass_the_audit_and_others_know_nothing_of_it() {
+    const CAUGHT: &str = "EXCEPTION WHEN data_exception OR";
+    let (mut failures, mut catching) = (Vec::new(), 0);
+    for case in cases().into_iter().filter(|case| case.fixture.refused.is_none()) {
+        let name = &case.fixture.name;
+        let policy = Policy { park: true, ..Policy::default() };
+        let Ok(parks) = plan(PlanContext { policy: &policy, ..case.context() }) else {
+            failures.push(format!("{name}: refused"));
+            continue;
+        };
+        failures.extend(audit(&parks).into_iter().map(|problem| format!("{name}: {problem}")));
+        let text = serde_json::to_string(&parks).expect("plans are data");
+        catching += usize::from(text.contains(CAUGHT));
+        if let Planned::Plan(other) = planned(&case)
+            && serde_json::to_string(&*other).expect("plans are data").contains(CAUGHT)
+        {
+            failures.push(format!("{name}: a plan that does not park catches failures"));
+        }
+    }
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n"));
+    assert!(catching > 10, "only {catching} plans catch anything");
 }
 
 #[test]

@@ -337,7 +337,20 @@ impl Executor<'_> {
 
     /// Notes that somebody asked for something.
     pub async fn request(&mut self, request: Request) -> Result<()> {
-        self.append(vec![Event::Requested { request, reason: None }], Duration::ZERO).await
+        let event = Event::Requested { request, reason: None };
+        self.client.batch_execute("BEGIN").await.doing("write the journal")?;
+        let written = async {
+            self.append_inside(std::slice::from_ref(&event), Duration::ZERO).await?;
+            match request {
+                Request::Rollback => {
+                    self.store.forget_parked(&self.client, self.lease.epoch, self.stored.id, None).await
+                }
+                Request::Pause | Request::Resume | Request::Contract | Request::Purge => Ok(()),
+            }
+        };
+        finish(&self.client, written.await, "write the journal").await?;
+        self.stored.events.push(event);
+        Ok(())
     }
 
     fn no_way_back(&self, id: StepId) -> Result<Error> {

@@ -9,6 +9,7 @@ use crossfade_core::journal::StepStatus;
 use crossfade_core::journal::fold;
 use crossfade_core::plan::BackfillRequest;
 use crossfade_core::plan::PlannedBackfill;
+use crossfade_core::plan::Policy;
 use crossfade_core::plan::plan_backfill;
 use crossfade_core::sql;
 use crossfade_core::step::Action;
@@ -44,7 +45,7 @@ pub(super) async fn run(
     stop: &Stop,
 ) -> Result<BackfillReport> {
     // Before the journal is made and the lease is taken: what is refused changes nothing.
-    let PlannedBackfill { plan, statement } = planned(migrator, request).await?;
+    let PlannedBackfill { plan, statement } = planned(migrator, request, options.park).await?;
     let mut session = Session::open(migrator, options.wait, observer, stop).await?;
     for finding in &plan.findings {
         session.observer.notice(Notice::Found { version: plan.version.clone(), finding: finding.clone() });
@@ -87,13 +88,14 @@ pub(super) async fn run(
 }
 
 /// The plan, on the tables as they are now, with the server's word that it can be carried out.
-async fn planned(migrator: &Migrator, request: &BackfillRequest) -> Result<PlannedBackfill> {
+async fn planned(migrator: &Migrator, request: &BackfillRequest, park: bool) -> Result<PlannedBackfill> {
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
     let rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
     let in_flight = planning::in_flight(&client, &store, &rows).await?;
     let catalog = planning::catalog(&client, &store).await?;
-    let planned = plan_backfill(request, &catalog, &migrator.policy(), &in_flight).map_err(refused)?;
+    let policy = Policy { park, ..migrator.policy() };
+    let planned = plan_backfill(request, &catalog, &policy, &in_flight).map_err(refused)?;
     let mut findings = planning::ask_the_server(&client, &planned.plan).await?;
     if findings.is_empty() {
         findings.extend(refused_statement(&client, &planned).await?);

@@ -54,6 +54,8 @@ pub struct MigrateOptions {
     pub wait: bool,
     /// How many connections fill rows at the same time; none: as the configuration says.
     pub workers: Option<usize>,
+    /// Set rows aside whose new value can't be computed, and go on around them.
+    pub park: bool,
 }
 
 /// What any command that changes something takes.
@@ -66,6 +68,8 @@ pub struct RunOptions {
 /// What `backfill` is to do, beside what it copies.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BackfillOptions {
+    /// Set rows aside that the server refuses, and go on around them.
+    pub park: bool,
     /// Wait for another runner to finish, instead of refusing.
     pub wait: bool,
 }
@@ -171,6 +175,7 @@ impl Migrator {
             return Ok(RunReport { format: REPORT_FORMAT, migrations: report });
         }
         let mut session = Session::open(self, options.wait, observer, stop).await?;
+        session.park = options.park;
         let rows = session.rows().await?;
         history::check(&files, &rows)?;
         let mut done = Vec::new();

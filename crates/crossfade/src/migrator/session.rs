@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use crossfade_core::finding::Severity;
 use crossfade_core::journal::Direction;
+use crossfade_core::journal::Progress;
 use crossfade_core::journal::Request;
 use crossfade_core::journal::State;
+use crossfade_core::journal::StepStatus;
 use crossfade_core::journal::fold;
 use crossfade_core::migration::checksum;
 use crossfade_core::operation::created_tables;
+use crossfade_core::plan::Policy;
 use crossfade_core::sql::TableName;
+use crossfade_core::step::Action;
+use crossfade_core::step::Outcome;
 use crossfade_core::step::Phase;
 use crossfade_core::step::Plan;
 use crossfade_core::step::PlanKind;
@@ -54,6 +59,8 @@ pub(super) struct Session<'a> {
     client: Client,
     /// Tables that this run has made.
     new_tables: BTreeSet<TableName>,
+    /// Whether plans that are made now set rows aside.
+    pub park: bool,
 }
 
 impl<'a> Session<'a> {
@@ -66,7 +73,7 @@ impl<'a> Session<'a> {
     ) -> Result<Session<'a>> {
         let store = migrator.store();
         let (lease, client) = begin(migrator, &store, wait, observer, stop).await?;
-        Ok(Session { migrator, observer, stop, store, lease, client, new_tables: BTreeSet::new() })
+        Ok(Session { migrator, observer, stop, store, lease, client, new_tables: BTreeSet::new(), park: false })
     }
 
     /// As [`Session::open`], but refuses where nothing was ever run.
@@ -114,6 +121,12 @@ impl<'a> Session<'a> {
                     "restore its text and run `crossfade migrate`, or `crossfade rollback {}` first",
                     known.version
                 )));
+            } else if self.park && fills_without_parking(&stored.plan, &progress) {
+                return Err(Error::refused(format!(
+                    "migration {} {} was begun without --park, and its sync fails a write to a row that can't be filled",
+                    known.version, known.name
+                ))
+                .hint(format!("`crossfade rollback {}` first, then `crossfade migrate --park`", known.version)));
             }
         }
         let row = match row {
@@ -137,7 +150,8 @@ impl<'a> Session<'a> {
         let others: Vec<TrackedRow> = rows.into_iter().filter(|row| row.version != file.version).collect();
         let in_flight = planning::in_flight(&self.client, &self.store, &others).await?;
         let catalog = planning::catalog(&self.client, &self.store).await?;
-        let plan = planning::plan_file(file, &catalog, &self.migrator.policy(), &in_flight, &self.new_tables)?;
+        let policy = Policy { park: self.park, ..self.migrator.policy() };
+        let plan = planning::plan_file(file, &catalog, &policy, &in_flight, &self.new_tables)?;
         planning::preflight(&self.client, file, &plan).await?;
         let migration = planning::parse(&file.version, &file.name, &file.path, &file.text)?;
         self.new_tables.extend(created_tables(&migration, &catalog));
@@ -364,6 +378,21 @@ impl<'a> Session<'a> {
         let row = self.store_plan(&plan, file).await?;
         self.go_on(&row, None).await
     }
+}
+
+/// Whether a fill is still to come that stops at a row which the server refuses, though it could go around it.
+fn fills_without_parking(plan: &Plan, progress: &Progress) -> bool {
+    plan.steps.iter().zip(&progress.steps).any(|(step, status)| match &step.action {
+        Action::Backfill(backfill) => {
+            *status != StepStatus::Succeeded && !backfill.park && backfill.outcome != Outcome::Lasting
+        }
+        Action::Ddl(_)
+        | Action::Concurrently(_)
+        | Action::Validate(_)
+        | Action::Verify(_)
+        | Action::Assert(_)
+        | Action::Hold { .. } => false,
+    })
 }
 
 async fn begin(

@@ -83,6 +83,7 @@ fn pending(file: &SourceFile) -> MigrationStatus {
         progress: None,
         pause: None,
         waited: Vec::new(),
+        parked: 0,
         error: None,
         applied_at: None,
         duration_ms: None,
@@ -110,6 +111,7 @@ async fn of_row(
         progress: None,
         pause: None,
         waited: Vec::new(),
+        parked: 0,
         error: None,
         applied_at: row.applied_at.clone(),
         duration_ms: row.duration_ms,
@@ -126,6 +128,7 @@ async fn of_row(
         status.state = place.state.unwrap_or(status.state);
         (status.step, status.progress, status.error) = (place.step, place.progress, place.error);
         (status.pause, status.waited) = (place.pause, place.waited);
+        status.parked = store.parked_rows(client, row.plan_id).await?;
     }
     if status.state == State::Contracted {
         let left = migrator.config.retain.as_secs_f64() - row.contracted_for.unwrap_or(0.0);
@@ -158,6 +161,7 @@ async fn backfills(client: &Client, store: &Store, epoch: Option<i64>) -> Result
             progress,
             pause,
             waited,
+            parked: store.parked_rows(client, id).await?,
             error,
         });
     }

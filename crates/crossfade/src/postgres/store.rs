@@ -115,6 +115,11 @@ fn kind_name(kind: PlanKind) -> &'static str {
 }
 
 impl Store {
+    /// For tests of the recovery: notes that something is about to be written.
+    pub(super) fn count_writes(&self, writes: usize) -> Result<()> {
+        self.fault.as_ref().map_or(Ok(()), |fault| fault.count(writes))
+    }
+
     pub fn new(schema: &Ident) -> Store {
         Store { schema: schema.clone(), fault: None }
     }
@@ -147,7 +152,8 @@ impl Store {
             if format < STORE_FORMAT {
                 self.upgrade(client).await?;
             }
-            return self.ensure_controls(client).await;
+            self.ensure_controls(client).await?;
+            return self.ensure_parked(client).await;
         }
         let text = sql!(
             "BEGIN; \
@@ -187,7 +193,8 @@ impl Store {
                 .hint("the role needs CREATE on the database; or make the schema for it and grant CREATE on it; `schema` in crossfade.toml names another")
                 .caused_by(error));
         }
-        self.ensure_controls(client).await
+        self.ensure_controls(client).await?;
+        self.ensure_parked(client).await
     }
 
     /// Brings the journal of an earlier version into today's form. Format 1 had one cursor a step.
@@ -290,6 +297,17 @@ impl Store {
         let done = async {
             let files = PlanFiles { up_sql: statement, down_sql: None, git_commit: None };
             let id = self.insert_plan(client, plan, &files).await?;
+            // What its earlier sweeps have set aside is looked at again.
+            let forget = sql!(
+                "DELETE FROM {}.parked WHERE plan_id IN (SELECT id FROM {}.plans WHERE kind = $1 AND plan ->> 'name' = $2)",
+                self.schema,
+                self.schema
+            );
+            let kind = kind_name(plan.kind);
+            client
+                .execute_typed(forget.as_str(), &[(&kind, Type::TEXT), (&plan.name, Type::TEXT)])
+                .await
+                .doing(doing)?;
             let events = vec![Event::PlanRecorded];
             self.append(client, epoch, id, &plan.version, &events, State::Pending, 0).await?;
             Ok(StoredPlan { id, plan: plan.clone(), events, up_sql: statement.to_owned() })
@@ -383,9 +401,7 @@ impl Store {
         took_ms: i64,
     ) -> Result<()> {
         let doing = "write the journal";
-        if let Some(fault) = &self.fault {
-            fault.count(events.len())?;
-        }
+        self.count_writes(events.len())?;
         for event in events {
             let json = serde_json::to_string(event)
                 .map_err(|error| Error::failed("could not write an event down").caused_by(error))?;
@@ -440,9 +456,7 @@ impl Store {
         progress: &BackfillProgress,
         follows: &Follows<'_>,
     ) -> Result<()> {
-        if let Some(fault) = &self.fault {
-            fault.count(1)?;
-        }
+        self.count_writes(1)?;
         let write = |cursor: &Cursor| {
             serde_json::to_string(cursor)
                 .map_err(|error| Error::failed("could not write the cursor down").caused_by(error))
@@ -525,7 +539,7 @@ pub(super) fn host() -> String {
     nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default()
 }
 
-fn lease_lost() -> Error {
+pub(super) fn lease_lost() -> Error {
     Error::failed("another runner took the lease over; nothing of this step was kept")
         .hint("`crossfade status` shows who runs now")
 }

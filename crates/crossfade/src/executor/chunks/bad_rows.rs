@@ -174,6 +174,6 @@ impl Sweep<'_> {
 }
 
 /// Whether an error comes from the values of a row.
-fn is_about_data(error: &Error) -> bool {
+pub(super) fn is_about_data(error: &Error) -> bool {
     error.sql_state().is_some_and(|state| state.starts_with("22") || state.starts_with("23") || state.starts_with("P0"))
 }

@@ -24,6 +24,7 @@ use super::Bound;
 use super::Fill;
 use super::Worker;
 use super::bad_rows::Sweep;
+use super::bad_rows::is_about_data;
 use super::file_node;
 use super::lanes::Lane;
 use super::lanes::Lanes;
@@ -45,7 +46,7 @@ use crate::throttle::Gate;
 const ROW_LOCK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// How often one chunk is tried before its failure counts.
-const TRIES: u32 = 60;
+pub(super) const TRIES: u32 = 60;
 
 /// What workers say to whoever watches.
 enum Said {
@@ -58,6 +59,10 @@ enum Said {
 impl Executor<'_> {
     pub(in crate::executor) async fn backfill(&mut self, step: &Step, backfill: &Backfill) -> Result<Done> {
         let stored = self.progress()?.chunks.get(usize::from(step.id.0)).cloned().unwrap_or_default();
+        if backfill.park && stored.is_empty() {
+            // A sweep that begins looks at all rows: what is mended by now, or stands elsewhere, is set aside no more.
+            self.store.forget_parked(&self.client, self.lease.epoch, self.stored.id, Some(step.id)).await?;
+        }
         let workers = if backfill.is_parallel() { self.config.backfill.workers.max(1) } else { 1 };
         let limits = self.limits(workers).await?;
         let replica = backfill.quiet && may_silence_triggers(&self.client).await?;
@@ -113,6 +118,7 @@ impl Executor<'_> {
         if !errors.is_empty() {
             return Err(errors.swap_remove(worst));
         }
+        self.nothing_is_parked(step, backfill).await?;
         self.tidy(backfill, snapshot).await?;
         Ok(Done::Unrecorded)
     }
@@ -140,7 +146,7 @@ impl Executor<'_> {
         let mut meter = Meter::new(rows, fraction(saved.as_ref()), estimated);
         for (position, unit) in backfill.units.iter().enumerate().skip(first) {
             let Some(keys) = &unit.keys else { continue };
-            let fill = Fill { step, unit, replica, outcome: backfill.outcome };
+            let fill = Fill { step, unit, replica, outcome: backfill.outcome, park: false };
             let mut at = super::keys::begin_keys(position, unit, &ends, saved.clone());
             let mut servo = ChunkServo::new(limits, at.width);
             while !at.is_done() {
@@ -178,7 +184,7 @@ impl Executor<'_> {
 }
 
 /// How long to wait before a chunk is tried again that gave way to somebody.
-fn pause_before(tries: u32) -> Duration {
+pub(super) fn pause_before(tries: u32) -> Duration {
     Duration::from_millis(rand::random_range(20..100 + 50 * u64::from(tries)))
 }
 
@@ -196,7 +202,7 @@ impl Crew<'_> {
     async fn sweep(self, step: &Step, backfill: &Backfill, replica: bool) -> Result<()> {
         while let Some(lane) = self.lanes.take() {
             let Some(unit) = backfill.units.get(lane.at.unit as usize) else { continue };
-            let fill = Fill { step, unit, replica, outcome: backfill.outcome };
+            let fill = Fill { step, unit, replica, outcome: backfill.outcome, park: backfill.park };
             if let Err(error) = self.fill_lane(&fill, lane).await {
                 self.failed.store(true, Ordering::SeqCst);
                 return Err(error);
@@ -235,6 +241,7 @@ impl Crew<'_> {
     async fn fill_chunk(&self, fill: &Fill<'_>, lane: &Lane) -> Result<Option<Filled>> {
         let (worker, unit) = (self.worker, fill.unit);
         let mut tries = 0;
+        let begun = Instant::now();
         loop {
             let result = worker.fill_blocks(fill, lane, self.lanes.width(lane.at.unit)).await;
             match result {
@@ -260,6 +267,15 @@ impl Crew<'_> {
                         let _ = self.say.send(Said::Notice(Notice::Retrying { reason: error.chain() }));
                     }
                     worker.stop.sleep(pause_before(tries)).await;
+                }
+                Err(error) if fill.park && is_about_data(&error) => {
+                    let changed = worker.fill_around(fill, self.gate, lane.at.chunk(unit.stripes)).await?;
+                    let cursor = lane.at.next(unit.stripes, self.lanes.width(lane.at.unit));
+                    let took_ms = lane.took_ms + begun.elapsed().as_millis() as u64;
+                    let progress = BackfillProgress { cursor, rows: lane.rows + changed, took_ms };
+                    worker.save(fill, &progress, &Follows::Any).await?;
+                    // It has rested in between.
+                    return Ok(Some(Filled { progress, sample: Sample { took: Duration::ZERO, wal: 0, blocks: 0 } }));
                 }
                 Err(error) if error.sql_state().is_some() => {
                     return Err(worker.name_bad_row(Sweep::Fill(*fill), lane.at.chunk(unit.stripes), error).await);
@@ -326,7 +342,7 @@ impl Worker<'_> {
         Ok(Filled { progress, sample })
     }
 
-    async fn begin_chunk(&self, fill: &Fill<'_>) -> Result<()> {
+    pub(super) async fn begin_chunk(&self, fill: &Fill<'_>) -> Result<()> {
         let start = sql!(
             "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = '30s'; SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = off{}{}",
             Literal(format!("{}ms", ROW_LOCK_TIMEOUT.as_millis())),
@@ -337,7 +353,7 @@ impl Worker<'_> {
     }
 
     /// Runs the statement of a chunk and says what it did, in the server's own numbers: the client's clock would count the network, too.
-    async fn change(&self, fill: &Fill<'_>, bound: &Bound) -> Result<Changed> {
+    pub(super) async fn change(&self, fill: &Fill<'_>, bound: &Bound) -> Result<Changed> {
         let statement = sql!("EXPLAIN (ANALYZE, WAL, TIMING OFF, FORMAT JSON) {}", fill.unit.statement);
         let row = self
             .client
@@ -354,8 +370,8 @@ impl Worker<'_> {
 
 /// What a chunk's statement did, as the server says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Changed {
-    rows: u64,
+pub(super) struct Changed {
+    pub rows: u64,
     took: Duration,
     wal: u64,
 }

@@ -8,6 +8,7 @@ mod fill;
 mod keys;
 mod lanes;
 mod meter;
+mod park;
 mod tidy;
 mod verify;
 
@@ -127,6 +128,8 @@ struct Fill<'a> {
     /// Whether the user's triggers are kept from firing.
     replica: bool,
     outcome: Outcome,
+    /// Whether a row that the server refuses is set aside.
+    park: bool,
 }
 
 /// The bounds of a chunk as its statement takes them.
