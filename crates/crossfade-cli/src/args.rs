@@ -200,6 +200,9 @@ pub struct BackfillArgs {
     /// Only rows for which this holds
     #[arg(long = "where", value_name = "SQL", allow_hyphen_values = true)]
     pub only: Option<String>,
+    /// Rows that one transaction changes at the most
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub batch_size: Option<u64>,
     /// Set rows aside that the server refuses, and fill the others
     #[arg(long)]
     pub park: bool,

@@ -228,6 +228,12 @@ impl Cursor {
         next
     }
 
+    /// The same window anew, with so many blocks.
+    #[must_use]
+    pub fn narrowed(&self, width: u64) -> Cursor {
+        Cursor { stripe: 0, width: width.max(1), ..self.clone() }
+    }
+
     /// How much is swept: of blocks in its segment, or of rows in the relation that it goes through by keys.
     pub fn done(&self, stripes: u32) -> f64 {
         let (first, behind) = self.segment.range(self.end_block);

@@ -55,6 +55,13 @@ impl ChunkServo {
         servo
     }
 
+    /// Never more blocks than this from now on, few as they are.
+    pub fn at_most(&mut self, blocks: u64) {
+        self.limits.max_blocks = self.limits.max_blocks.min(blocks.max(1));
+        self.limits.min_blocks = self.limits.min_blocks.min(self.limits.max_blocks);
+        self.clamp();
+    }
+
     /// Blocks of the next window.
     pub fn blocks(&self) -> u64 {
         self.blocks as u64
@@ -98,6 +105,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_limit_that_is_learned_stays() {
+        let mut servo = ChunkServo::new(ServoLimits::default(), 1000);
+        servo.at_most(2);
+        servo.at_most(50);
+        assert_eq!(servo.blocks(), 2);
+        servo.at_most(0);
+        for _ in 0..50 {
+            servo.record(Sample { took: Duration::from_millis(1), wal: 1, blocks: servo.blocks() });
+        }
+        assert_eq!(servo.blocks(), 1);
+    }
 
     proptest! {
         #[test]

@@ -7,6 +7,7 @@ use super::InFlight;
 use super::Policy;
 use super::builder::can_be_swept;
 use super::builder::count_units;
+use super::builder::line_pointers;
 use super::builder::sweep_units;
 use super::conflicts;
 use super::sync::image_differs;
@@ -54,6 +55,7 @@ pub struct BackfillRequest {
     target: Ident,
     value: Option<Expr>,
     only: Option<Expr>,
+    most_rows: Option<u64>,
 }
 
 /// An argument of the command.
@@ -104,7 +106,21 @@ impl BackfillRequest {
             target: Ident::parse(target).map_err(|error| (BackfillArgument::Target, error))?,
             value: expr(value, BackfillArgument::Value)?,
             only: expr(only, BackfillArgument::Only)?,
+            most_rows: None,
         })
+    }
+
+    /// With so many rows a chunk at the most.
+    #[must_use]
+    pub fn at_most(self, rows: Option<u64>) -> BackfillRequest {
+        BackfillRequest { most_rows: rows, ..self }
+    }
+
+    /// The stripes by which one block alone, however many rows it holds, gives no chunk of more rows than are asked for.
+    fn least_stripes(&self, catalog: &Catalog) -> u32 {
+        let Some(rows) = self.most_rows else { return 1 };
+        let stripes = line_pointers(catalog.block_size).div_ceil(rows.max(1)).next_power_of_two();
+        u32::try_from(stripes).unwrap_or(1)
     }
 
     /// The command's arguments as they can be pasted into a shell.
@@ -135,6 +151,23 @@ pub struct PlannedBackfill {
     pub plan: Plan,
     /// What it comes to, as one statement.
     pub statement: Sql,
+    least_stripes: u32,
+}
+
+impl PlannedBackfill {
+    /// Whether a plan that was begun does the same, in chunks that are small enough.
+    pub fn is_begun_by(&self, begun: &Plan) -> bool {
+        let fine = begun.steps.iter().all(|step| match &step.action {
+            Action::Backfill(fill) => fill.units.iter().all(|unit| unit.stripes >= self.least_stripes),
+            Action::Ddl(_)
+            | Action::Concurrently(_)
+            | Action::Validate(_)
+            | Action::Verify(_)
+            | Action::Assert(_)
+            | Action::Hold { .. } => true,
+        });
+        begun.name == self.plan.name && begun.assumes == self.plan.assumes && fine
+    }
 }
 
 /// Plans one sweep of the table and the count of what it left.
@@ -190,9 +223,12 @@ pub fn plan_backfill(
         whole = sql!("{} WHERE {}", whole, only.over_table());
         functions.push(only);
     }
+    let least = request.least_stripes(catalog);
+    let mut units = sweep_units(catalog, table, &relations, &set, &left);
+    units.iter_mut().for_each(|unit| unit.stripes = unit.stripes.max(least));
     let fill = Backfill {
         table: table.name.clone(),
-        units: sweep_units(catalog, table, &relations, &set, &left),
+        units,
         quiet: false,
         in_order: false,
         tidy: None,
@@ -219,7 +255,7 @@ pub fn plan_backfill(
         steps: steps(table, &relations, name, fill, rest, &triggers),
         findings: triggers,
     };
-    Ok(PlannedBackfill { plan, statement: whole })
+    Ok(PlannedBackfill { plan, statement: whole, least_stripes: least })
 }
 
 fn steps(

@@ -1015,9 +1015,14 @@ fn in_range(bounds: ChunkBounds, block_size: u32, ctid: &Sql) -> Sql {
         ChunkBounds::TidList | ChunkBounds::Keys => sql!(
             "{} = ANY (ARRAY(SELECT format('(%s,%s)', b, o)::tid FROM generate_series($1::int8, $2::int8 - 1) AS b, generate_series(1, {}) AS o WHERE $3::int4 = 1 OR o % $3::int4 = $4::int4))",
             ctid,
-            crate::sql::Number(i64::from(block_size.max(8192) / 28))
+            crate::sql::Number(line_pointers(block_size) as i64)
         ),
     }
+}
+
+/// More than a block has line pointers: a row takes a header and a pointer at least.
+pub(super) fn line_pointers(block_size: u32) -> u64 {
+    u64::from(block_size.max(8192) / 28)
 }
 
 /// Whether a row of the chunk's blocks is in its stripe, where [`in_range`] does not say that already.

@@ -62,6 +62,8 @@ pub(crate) struct Executor<'a> {
     pub observer: &'a mut dyn Observer,
     pub stop: &'a Stop,
     pub stored: StoredPlan,
+    /// Rows that one chunk of blocks may change at the most.
+    pub most_rows: Option<u64>,
     /// The migration's file, for errors that point into it.
     pub path: PathBuf,
     /// Whether it was at work before, and only its connection was lost: then a pause is waited for, not refused.

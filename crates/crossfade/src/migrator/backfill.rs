@@ -44,9 +44,12 @@ pub(super) async fn run(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<BackfillReport> {
+    let request = &request.clone().at_most(options.batch_size);
     // Before the journal is made and the lease is taken: what is refused changes nothing.
-    let PlannedBackfill { plan, statement } = planned(migrator, request, options.park).await?;
+    let planned = planned(migrator, request, options.park).await?;
+    let (plan, statement) = (&planned.plan, &planned.statement);
     let mut session = Session::open(migrator, options.wait, observer, stop).await?;
+    session.most_rows = options.batch_size;
     for finding in &plan.findings {
         session.observer.notice(Notice::Found { version: plan.version.clone(), finding: finding.clone() });
     }
@@ -60,9 +63,9 @@ pub(super) async fn run(
         rows: 0,
     };
     loop {
-        let begun = match session.begun_backfill(&plan).await? {
+        let begun = match session.begun_backfill(&planned).await? {
             Some(stored) if !is_over(&stored)? => stored,
-            Some(_) | None => session.record_backfill(&plan, statement.as_str()).await?,
+            Some(_) | None => session.record_backfill(plan, statement.as_str()).await?,
         };
         report.sweeps += 1;
         let result = session.carry_on(begun.id, None).await;
@@ -95,7 +98,7 @@ async fn planned(migrator: &Migrator, request: &BackfillRequest, park: bool) -> 
     let in_flight = planning::in_flight(&client, &store, &rows).await?;
     let catalog = planning::catalog(&client, &store).await?;
     let policy = Policy { park, ..migrator.policy() };
-    let planned = plan_backfill(request, &catalog, &policy, &in_flight).map_err(refused)?;
+    let mut planned = plan_backfill(request, &catalog, &policy, &in_flight).map_err(refused)?;
     let mut findings = planning::ask_the_server(&client, &planned.plan).await?;
     if findings.is_empty() {
         findings.extend(refused_statement(&client, &planned).await?);
@@ -103,7 +106,8 @@ async fn planned(migrator: &Migrator, request: &BackfillRequest, park: bool) -> 
     if !findings.is_empty() {
         return Err(refused(findings));
     }
-    Ok(PlannedBackfill { plan: planning::audited(planned.plan)?, statement: planned.statement })
+    planned.plan = planning::audited(planned.plan)?;
+    Ok(planned)
 }
 
 fn refused(findings: Vec<Finding>) -> Error {

@@ -68,6 +68,8 @@ pub struct RunOptions {
 /// What `backfill` is to do, beside what it copies.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BackfillOptions {
+    /// Rows that one transaction may change at the most.
+    pub batch_size: Option<u64>,
     /// Set rows aside that the server refuses, and go on around them.
     pub park: bool,
     /// Wait for another runner to finish, instead of refusing.

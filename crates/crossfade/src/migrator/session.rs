@@ -13,6 +13,7 @@ use crossfade_core::journal::StepStatus;
 use crossfade_core::journal::fold;
 use crossfade_core::migration::checksum;
 use crossfade_core::operation::created_tables;
+use crossfade_core::plan::PlannedBackfill;
 use crossfade_core::plan::Policy;
 use crossfade_core::sql::TableName;
 use crossfade_core::step::Action;
@@ -61,6 +62,8 @@ pub(super) struct Session<'a> {
     new_tables: BTreeSet<TableName>,
     /// Whether plans that are made now set rows aside.
     pub park: bool,
+    /// Rows that one chunk of blocks may change at the most.
+    pub most_rows: Option<u64>,
 }
 
 impl<'a> Session<'a> {
@@ -73,7 +76,17 @@ impl<'a> Session<'a> {
     ) -> Result<Session<'a>> {
         let store = migrator.store();
         let (lease, client) = begin(migrator, &store, wait, observer, stop).await?;
-        Ok(Session { migrator, observer, stop, store, lease, client, new_tables: BTreeSet::new(), park: false })
+        Ok(Session {
+            migrator,
+            observer,
+            stop,
+            store,
+            lease,
+            client,
+            new_tables: BTreeSet::new(),
+            park: false,
+            most_rows: None,
+        })
     }
 
     /// As [`Session::open`], but refuses where nothing was ever run.
@@ -281,6 +294,7 @@ impl<'a> Session<'a> {
             observer: self.observer,
             stop: self.stop,
             stored,
+            most_rows: self.most_rows,
             path,
             goes_on,
         }
@@ -300,10 +314,10 @@ impl<'a> Session<'a> {
     }
 
     /// A backfill that was begun on the same tables in the same way, as far as it came.
-    pub async fn begun_backfill(&self, plan: &Plan) -> Result<Option<StoredPlan>> {
+    pub async fn begun_backfill(&self, planned: &PlannedBackfill) -> Result<Option<StoredPlan>> {
         for id in self.store.backfills(&self.client).await? {
             let stored = self.store.load(&self.client, id).await?;
-            if stored.plan.name == plan.name && stored.plan.assumes == plan.assumes {
+            if planned.is_begun_by(&stored.plan) {
                 return Ok(Some(stored));
             }
         }
@@ -449,6 +463,7 @@ impl<'a> Reader<'a> {
             observer: self.observer,
             stop: self.stop,
             stored: self.stored.clone(),
+            most_rows: None,
             path: PathBuf::new(),
             goes_on: false,
         };

@@ -436,3 +436,59 @@ fn a_chunk_goes_by_blocks_whatever_index_is_there() {
         }
     });
 }
+
+/// Full pages, sparse pages and statistics that say nothing of either: no transaction changes more rows than it may.
+#[test]
+fn no_chunk_has_more_rows_than_it_may() {
+    const BEFORE: &str = "CREATE TABLE t (id integer, w integer, pad text);
+        INSERT INTO t SELECT g, NULL, CASE WHEN g > 600 THEN repeat('p', 900) END FROM generate_series(1, 640) AS g;
+        CREATE TABLE log (rows bigint);
+        CREATE FUNCTION count_them() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log SELECT count(*) FROM changed; RETURN NULL; END $$;
+        CREATE TRIGGER count_them AFTER UPDATE ON t REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION count_them();";
+    run(async {
+        for server in servers() {
+            for (rows, analyzed) in [(1, false), (10, true), (100, false)] {
+                let database = Database::create(server).await;
+                database.run(BEFORE).await.expect("before");
+                if analyzed {
+                    database.run("ANALYZE t").await.expect("it is analyzed");
+                }
+                let project = Project::new(&database, &[]);
+                let options = BackfillOptions { batch_size: Some(rows), ..BackfillOptions::default() };
+                let (request, mut watch, stop) = (request("t", "id", "w"), Watch::default(), Stop::default());
+                let report = project.migrator.backfill(&request, options, &mut watch, &stop).await;
+                let report = report.unwrap_or_else(|error| panic!("{}", said(&error)));
+                assert_eq!((report.rows, report.sweeps), (640, 1));
+                let most = database.value("SELECT max(rows) FROM log").await;
+                assert!(most.parse::<u64>().is_ok_and(|most| most <= rows), "{most} of {rows} on {}", server.major());
+                assert_eq!(database.value("SELECT sum(rows) FROM log").await, "640");
+            }
+        }
+    });
+}
+
+#[test]
+fn another_batch_size_goes_on_where_the_first_stopped() {
+    run(async {
+        let database = database(&format!("{TABLE} {BY_HAND} ANALYZE t;")).await;
+        let project = Project::new(&database, &[]);
+        let with_size = async |migrator: &Migrator, rows| {
+            let options = BackfillOptions { batch_size: Some(rows), ..BackfillOptions::default() };
+            let result =
+                migrator.backfill(&request("t", "v", "w"), options, &mut Watch::default(), &Stop::default()).await;
+            result.map(|report| report.rows).map_err(|error| said(&error))
+        };
+        let died = with_size(&project.migrator.clone().crashing_after(4), 100).await;
+        assert!(died.is_err_and(|said| said.contains("crashed here")));
+        let first: u64 = database.value("SELECT count(w) FROM t").await.parse().expect("a number");
+        assert!(0 < first && first < 600, "{first}");
+        assert_eq!(with_size(&project.migrator, 150).await, Ok(600));
+        assert_eq!(database.value("SELECT count(*) FROM crossfade.plans").await, "1", "it went on");
+        // A block may hold more rows than that: it has to be cut into more parts, and what is right is not touched.
+        database.run("UPDATE t SET w = NULL WHERE id <= 50").await.expect("some are taken away");
+        let died = with_size(&project.migrator.clone().crashing_after(4), 20).await;
+        assert!(died.is_err_and(|said| said.contains("crashed here")));
+        assert!(with_size(&project.migrator, 2).await.is_ok_and(|rows| rows <= 50));
+        assert_eq!(database.value(LEFT).await, "0");
+    });
+}

@@ -73,7 +73,7 @@ impl Executor<'_> {
         if backfill.units.iter().any(|unit| unit.keys.is_some()) {
             self.fill_by_keys(step, backfill, &stored, (replica, &gate)).await?;
         }
-        let lanes = Lanes::layout(&self.client, backfill, &stored, limits).await?;
+        let lanes = Lanes::layout(&self.client, backfill, &stored, limits, self.most_rows).await?;
         let mut more = Vec::new();
         while more.len() + 1 < workers.min(lanes.waiting()) {
             more.push(connect_worker(self.target, &self.store.schema, self.lease).await?);
@@ -81,6 +81,7 @@ impl Executor<'_> {
         let estimated: u64 = backfill.units.iter().map(|unit| unit.estimated_rows).sum();
         let (rows, fraction) = lanes.progress();
         let mut meter = Meter::new(rows, fraction, estimated);
+        let most_rows = self.most_rows;
         let (first, observer) = self.worker()?;
         let (say, mut said) = unbounded_channel();
         let failed = AtomicBool::new(false);
@@ -90,7 +91,7 @@ impl Executor<'_> {
             .map(|client| {
                 let worker = Worker { client, ..first };
                 let crew = Crew { worker, lanes: &lanes, gate: &gate, failed: &failed, say: say.clone() };
-                crew.sweep(step, backfill, replica)
+                crew.sweep(step, backfill, replica, most_rows)
             })
             .collect();
         drop(say);
@@ -146,7 +147,7 @@ impl Executor<'_> {
         let mut meter = Meter::new(rows, fraction(saved.as_ref()), estimated);
         for (position, unit) in backfill.units.iter().enumerate().skip(first) {
             let Some(keys) = &unit.keys else { continue };
-            let fill = Fill { step, unit, replica, outcome: backfill.outcome, park: false };
+            let fill = Fill { step, unit, replica, outcome: backfill.outcome, park: false, most_rows: None };
             let mut at = super::keys::begin_keys(position, unit, &ends, saved.clone());
             let mut servo = ChunkServo::new(limits, at.width);
             while !at.is_done() {
@@ -199,10 +200,10 @@ struct Crew<'a> {
 
 impl Crew<'_> {
     /// Takes one lane after the other, until none is left or one of all workers failed.
-    async fn sweep(self, step: &Step, backfill: &Backfill, replica: bool) -> Result<()> {
+    async fn sweep(self, step: &Step, backfill: &Backfill, replica: bool, most_rows: Option<u64>) -> Result<()> {
         while let Some(lane) = self.lanes.take() {
             let Some(unit) = backfill.units.get(lane.at.unit as usize) else { continue };
-            let fill = Fill { step, unit, replica, outcome: backfill.outcome, park: backfill.park };
+            let fill = Fill { step, unit, replica, outcome: backfill.outcome, park: backfill.park, most_rows };
             if let Err(error) = self.fill_lane(&fill, lane).await {
                 self.failed.store(true, Ordering::SeqCst);
                 return Err(error);
@@ -245,13 +246,21 @@ impl Crew<'_> {
         loop {
             let result = worker.fill_blocks(fill, lane, self.lanes.width(lane.at.unit)).await;
             match result {
-                Ok(Some(filled)) => {
+                Ok(Blocks::Filled(filled)) => {
                     if filled.progress.rows > lane.rows {
                         self.lanes.steer(lane.at.unit, |servo| servo.record(filled.sample));
                     }
                     return Ok(Some(filled));
                 }
-                Ok(None) => {
+                Ok(Blocks::TooMany(rows)) => {
+                    let chunk = lane.at.chunk(unit.stripes);
+                    let most = fill.most_rows.unwrap_or(rows).saturating_mul(chunk.to - chunk.from) / rows.max(1);
+                    self.lanes.steer(lane.at.unit, |servo| servo.at_most(most));
+                    let cursor = lane.at.narrowed(self.lanes.width(lane.at.unit));
+                    let progress = BackfillProgress { cursor, rows: lane.rows, took_ms: lane.took_ms };
+                    return Ok(Some(Filled { progress, sample: Sample { took: Duration::ZERO, wal: 0, blocks: 0 } }));
+                }
+                Ok(Blocks::Rewritten) => {
                     let (node, blocks) = file_node(worker.client, &unit.relation).await?;
                     if self.lanes.begin_anew(lane.at.unit, node, blocks) {
                         let text = format!("{} was rewritten meanwhile; its sweep begins anew", unit.relation);
@@ -286,6 +295,15 @@ impl Crew<'_> {
     }
 }
 
+/// What became of a chunk of blocks.
+enum Blocks {
+    Filled(Filled),
+    /// Nothing: the relation was rewritten since its sweep began.
+    Rewritten,
+    /// It was rolled back: it had more rows than one may have.
+    TooMany(u64),
+}
+
 /// A chunk that is committed.
 struct Filled {
     progress: BackfillProgress,
@@ -293,25 +311,33 @@ struct Filled {
 }
 
 impl Worker<'_> {
-    /// Changes the rows of one chunk of blocks. None where the relation was rewritten since its sweep began.
-    async fn fill_blocks(&self, fill: &Fill<'_>, lane: &Lane, width: u64) -> Result<Option<Filled>> {
+    /// Changes the rows of one chunk of blocks.
+    async fn fill_blocks(&self, fill: &Fill<'_>, lane: &Lane, width: u64) -> Result<Blocks> {
         let begun = Instant::now();
         let (client, unit) = (self.client, fill.unit);
         let work = async {
             self.begin_chunk(fill).await?;
             if file_node(client, &unit.relation).await?.0 != lane.at.file_node {
-                return Ok(None);
+                return Ok(Blocks::Rewritten);
             }
             let chunk = lane.at.chunk(unit.stripes);
             let changed = self.change(fill, &Bound::blocks(chunk, unit.bounds)).await?;
+            if fill.most_rows.is_some_and(|most| changed.rows > most) {
+                return Ok(Blocks::TooMany(changed.rows));
+            }
             let took_ms = lane.took_ms + begun.elapsed().as_millis() as u64;
             let cursor = lane.at.next(unit.stripes, width);
             let progress = BackfillProgress { cursor, rows: lane.rows + changed.rows, took_ms };
             self.save(fill, &progress, &Follows::Any).await?;
-            Ok(Some((progress, Sample { took: changed.took, wal: changed.wal, blocks: chunk.to - chunk.from })))
+            let sample = Sample { took: changed.took, wal: changed.wal, blocks: chunk.to - chunk.from };
+            Ok(Blocks::Filled(Filled { progress, sample }))
         };
-        let done = finish(client, work.await, "commit a chunk").await?;
-        Ok(done.map(|(progress, sample)| Filled { progress, sample }))
+        let result = work.await;
+        if let Ok(Blocks::TooMany(rows)) = result {
+            client.batch_execute("ROLLBACK").await.doing("take a chunk back")?;
+            return Ok(Blocks::TooMany(rows));
+        }
+        finish(client, result, "commit a chunk").await
     }
 
     /// Changes the rows of one chunk of keys.

@@ -54,6 +54,7 @@ impl Lanes {
         backfill: &Backfill,
         stored: &[BackfillProgress],
         limits: ServoLimits,
+        most_rows: Option<u64>,
     ) -> Result<Lanes> {
         let in_order = !backfill.is_parallel();
         let mut inner = Inner { waiting: VecDeque::new(), units: Vec::new(), in_order, done: BTreeMap::new() };
@@ -67,7 +68,12 @@ impl Lanes {
             let known: Vec<&BackfillProgress> = stored.iter().filter(of_unit).collect();
             // Where a sweep has begun its end stands: what came later was written under the trigger.
             let blocks = known.first().map_or(blocks, |lane| lane.cursor.end_block);
-            let servo = ChunkServo::new(limits, FIRST_BLOCKS * u64::from(unit.stripes.max(1)));
+            let mut servo = ChunkServo::new(limits, FIRST_BLOCKS * u64::from(unit.stripes.max(1)));
+            if let Some(rows) = most_rows {
+                // A window is changed by all its stripes together.
+                let rows_a_block = (unit.estimated_rows / blocks.max(1)).max(1);
+                servo.at_most(rows.saturating_mul(u64::from(unit.stripes.max(1))) / rows_a_block);
+            }
             inner.units.push(Unit { file_node, blocks, stripes: unit.stripes, servo });
             if unit.keys.is_some() {
                 continue;

@@ -130,6 +130,8 @@ struct Fill<'a> {
     outcome: Outcome,
     /// Whether a row that the server refuses is set aside.
     park: bool,
+    /// Rows that a chunk of blocks may change at the most.
+    most_rows: Option<u64>,
 }
 
 /// The bounds of a chunk as its statement takes them.

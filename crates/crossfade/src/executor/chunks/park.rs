@@ -44,7 +44,8 @@ impl Worker<'_> {
             }
             self.check_stop()?;
             match self.fill_piece(fill, piece).await {
-                Ok(rows) => changed += rows,
+                Ok(Some(rows)) => changed += rows,
+                Ok(None) => pieces.extend(piece.halves().into_iter().flat_map(|(first, second)| [second, first])),
                 Err(error) if is_about_data(&error) => match piece.halves() {
                     Some((first, second)) => pieces.extend([second, first]),
                     None => self.set_aside(fill, piece).await?,
@@ -55,20 +56,28 @@ impl Worker<'_> {
         Ok(changed)
     }
 
-    async fn fill_piece(&self, fill: &Fill<'_>, piece: Chunk) -> Result<u64> {
+    /// Changes the rows of a piece. None where it has more than a chunk may have; it is rolled back then.
+    async fn fill_piece(&self, fill: &Fill<'_>, piece: Chunk) -> Result<Option<u64>> {
         let mut tries = 0;
         loop {
             let work = async {
                 self.begin_chunk(fill).await?;
                 self.change(fill, &Bound::blocks(piece, fill.unit.bounds)).await
             };
-            match finish(self.client, work.await, "commit a chunk").await {
+            let result = work.await;
+            if let (Ok(changed), Some(most)) = (&result, fill.most_rows)
+                && changed.rows > most
+            {
+                self.client.batch_execute("ROLLBACK").await.doing("take a chunk back")?;
+                return Ok(None);
+            }
+            match finish(self.client, result, "commit a chunk").await {
                 Err(error) if is_lock_failure(&error, true) && tries < TRIES => {
                     tries += 1;
                     self.check_stop()?;
                     self.stop.sleep(pause_before(tries)).await;
                 }
-                result => return result.map(|changed| changed.rows),
+                result => return result.map(|changed| Some(changed.rows)),
             }
         }
     }
