@@ -31,6 +31,17 @@ impl Stop {
         self.inner.requested.load(Ordering::SeqCst)
     }
 
+    /// Waits until somebody asks to stop.
+    pub async fn requested(&self) {
+        loop {
+            let notified = self.inner.notify.notified();
+            if self.is_requested() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
     /// Sleeps, but not longer than until somebody asks to stop.
     pub async fn sleep(&self, time: Duration) {
         let notified = self.inner.notify.notified();

@@ -1,7 +1,6 @@
 //! Changing rows in chunks, by one worker or several.
 
 use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -15,16 +14,16 @@ use crossfade_core::sql::Literal;
 use crossfade_core::step::Backfill;
 use crossfade_core::step::Step;
 use crossfade_core::throttle::Work;
-use serde_json::Value;
-use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio_postgres::Client;
 
 use super::Bound;
 use super::Fill;
 use super::Worker;
-use super::bad_rows::Sweep;
-use super::bad_rows::is_about_data;
+use super::changed::Changed;
+use super::crew::Blocks;
+use super::crew::Crew;
+use super::crew::Said;
 use super::file_node;
 use super::lanes::Lane;
 use super::lanes::Lanes;
@@ -47,14 +46,6 @@ const ROW_LOCK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// How often one chunk is tried before its failure counts.
 pub(super) const TRIES: u32 = 60;
-
-/// What workers say to whoever watches.
-enum Said {
-    /// A lane moved on.
-    Moved,
-    /// Something for people.
-    Notice(Notice),
-}
 
 impl Executor<'_> {
     pub(in crate::executor) async fn backfill(&mut self, step: &Step, backfill: &Backfill) -> Result<Done> {
@@ -90,8 +81,20 @@ impl Executor<'_> {
             .chain(&more)
             .map(|client| {
                 let worker = Worker { client, ..first };
-                let crew = Crew { worker, lanes: &lanes, gate: &gate, failed: &failed, say: say.clone() };
-                crew.sweep(step, backfill, replica, most_rows)
+                let (lanes, gate, failed, say) = (&lanes, &gate, &failed, say.clone());
+                let crew = Crew {
+                    worker,
+                    lanes,
+                    workers: more.len() + 1,
+                    gate,
+                    failed,
+                    say,
+                    step,
+                    backfill,
+                    replica,
+                    most_rows,
+                };
+                crew.sweep()
             })
             .collect();
         drop(say);
@@ -189,130 +192,15 @@ pub(super) fn pause_before(tries: u32) -> Duration {
     Duration::from_millis(rand::random_range(20..100 + 50 * u64::from(tries)))
 }
 
-/// A worker with what it shares with the others.
-struct Crew<'a> {
-    worker: Worker<'a>,
-    lanes: &'a Lanes,
-    gate: &'a Gate,
-    failed: &'a AtomicBool,
-    say: UnboundedSender<Said>,
-}
-
-impl Crew<'_> {
-    /// Takes one lane after the other, until none is left or one of all workers failed.
-    async fn sweep(self, step: &Step, backfill: &Backfill, replica: bool, most_rows: Option<u64>) -> Result<()> {
-        while let Some(lane) = self.lanes.take() {
-            let Some(unit) = backfill.units.get(lane.at.unit as usize) else { continue };
-            let fill = Fill { step, unit, replica, outcome: backfill.outcome, park: backfill.park, most_rows };
-            if let Err(error) = self.fill_lane(&fill, lane).await {
-                self.failed.store(true, Ordering::SeqCst);
-                return Err(error);
-            }
-            if self.failed.load(Ordering::SeqCst) {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    async fn fill_lane(&self, fill: &Fill<'_>, mut lane: Lane) -> Result<()> {
-        let stop = self.worker.stop;
-        while !lane.at.is_done() {
-            self.gate.pass(stop, self.worker.lease).await?;
-            self.worker.check_stop()?;
-            if self.failed.load(Ordering::SeqCst) {
-                break;
-            }
-            let Some(filled) = self.fill_chunk(fill, &lane).await? else { return Ok(()) };
-            let changed = filled.progress.rows - lane.rows;
-            lane.at = filled.progress.cursor;
-            lane.rows = filled.progress.rows;
-            lane.took_ms = filled.progress.took_ms;
-            self.lanes.moved(&lane);
-            // Nobody watches any more where the executor has gone.
-            let _ = self.say.send(Said::Moved);
-            if changed > 0 {
-                stop.sleep(self.gate.rest(filled.sample.took)).await;
-            }
-        }
-        Ok(())
-    }
-
-    /// One chunk, tried until it is done; none where the lane is no longer true.
-    async fn fill_chunk(&self, fill: &Fill<'_>, lane: &Lane) -> Result<Option<Filled>> {
-        let (worker, unit) = (self.worker, fill.unit);
-        let mut tries = 0;
-        let begun = Instant::now();
-        loop {
-            let result = worker.fill_blocks(fill, lane, self.lanes.width(lane.at.unit)).await;
-            match result {
-                Ok(Blocks::Filled(filled)) => {
-                    if filled.progress.rows > lane.rows {
-                        self.lanes.steer(lane.at.unit, |servo| servo.record(filled.sample));
-                    }
-                    return Ok(Some(filled));
-                }
-                Ok(Blocks::TooMany(rows)) => {
-                    let chunk = lane.at.chunk(unit.stripes);
-                    let most = fill.most_rows.unwrap_or(rows).saturating_mul(chunk.to - chunk.from) / rows.max(1);
-                    self.lanes.steer(lane.at.unit, |servo| servo.at_most(most));
-                    let cursor = lane.at.narrowed(self.lanes.width(lane.at.unit));
-                    let progress = BackfillProgress { cursor, rows: lane.rows, took_ms: lane.took_ms };
-                    return Ok(Some(Filled { progress, sample: Sample { took: Duration::ZERO, wal: 0, blocks: 0 } }));
-                }
-                Ok(Blocks::Rewritten) => {
-                    let (node, blocks) = file_node(worker.client, &unit.relation).await?;
-                    if self.lanes.begin_anew(lane.at.unit, node, blocks) {
-                        let text = format!("{} was rewritten meanwhile; its sweep begins anew", unit.relation);
-                        let _ = self.say.send(Said::Notice(Notice::Info { text }));
-                    }
-                    return Ok(None);
-                }
-                Err(error) if is_lock_failure(&error, true) && tries < TRIES => {
-                    tries += 1;
-                    self.lanes.steer(lane.at.unit, ChunkServo::back_off);
-                    worker.check_stop()?;
-                    if tries % 10 == 0 {
-                        let _ = self.say.send(Said::Notice(Notice::Retrying { reason: error.chain() }));
-                    }
-                    worker.stop.sleep(pause_before(tries)).await;
-                }
-                Err(error) if fill.park && is_about_data(&error) => {
-                    let changed = worker.fill_around(fill, self.gate, lane.at.chunk(unit.stripes)).await?;
-                    let cursor = lane.at.next(unit.stripes, self.lanes.width(lane.at.unit));
-                    let took_ms = lane.took_ms + begun.elapsed().as_millis() as u64;
-                    let progress = BackfillProgress { cursor, rows: lane.rows + changed, took_ms };
-                    worker.save(fill, &progress, &Follows::Any).await?;
-                    // It has rested in between.
-                    return Ok(Some(Filled { progress, sample: Sample { took: Duration::ZERO, wal: 0, blocks: 0 } }));
-                }
-                Err(error) if error.sql_state().is_some() => {
-                    return Err(worker.name_bad_row(Sweep::Fill(*fill), lane.at.chunk(unit.stripes), error).await);
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-/// What became of a chunk of blocks.
-enum Blocks {
-    Filled(Filled),
-    /// Nothing: the relation was rewritten since its sweep began.
-    Rewritten,
-    /// It was rolled back: it had more rows than one may have.
-    TooMany(u64),
-}
-
 /// A chunk that is committed.
-struct Filled {
-    progress: BackfillProgress,
-    sample: Sample,
+pub(super) struct Filled {
+    pub progress: BackfillProgress,
+    pub sample: Sample,
 }
 
 impl Worker<'_> {
     /// Changes the rows of one chunk of blocks.
-    async fn fill_blocks(&self, fill: &Fill<'_>, lane: &Lane, width: u64) -> Result<Blocks> {
+    pub(super) async fn fill_blocks(&self, fill: &Fill<'_>, lane: &Lane, width: u64) -> Result<Blocks> {
         let begun = Instant::now();
         let (client, unit) = (self.client, fill.unit);
         let work = async {
@@ -341,7 +229,7 @@ impl Worker<'_> {
     }
 
     /// Changes the rows of one chunk of keys.
-    async fn fill_keys(
+    pub(super) async fn fill_keys(
         &self,
         fill: &Fill<'_>,
         keys: &crossfade_core::step::KeyCut,
@@ -389,51 +277,9 @@ impl Worker<'_> {
         Ok(Changed::read(&row.get(0)))
     }
 
-    async fn save(&self, fill: &Fill<'_>, progress: &BackfillProgress, follows: &Follows<'_>) -> Result<()> {
+    pub(super) async fn save(&self, fill: &Fill<'_>, progress: &BackfillProgress, follows: &Follows<'_>) -> Result<()> {
         self.store.save_cursor(self.client, self.lease.epoch, self.plan.id, fill.step.id, progress, follows).await
     }
-}
-
-/// What a chunk's statement did, as the server says it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Changed {
-    pub rows: u64,
-    took: Duration,
-    wal: u64,
-}
-
-impl Changed {
-    /// Reads what EXPLAIN (ANALYZE, WAL, FORMAT JSON) returns.
-    fn read(report: &Value) -> Changed {
-        let mut changed = Changed::default();
-        for statement in report.as_array().into_iter().flatten() {
-            let plan = statement.get("Plan").unwrap_or(&Value::Null);
-            changed.rows += rows_changed(plan);
-            changed.wal += plan.get("WAL Bytes").and_then(Value::as_u64).unwrap_or(0);
-            for phase in ["Planning Time", "Execution Time"] {
-                let ms = statement.get(phase).and_then(Value::as_f64).unwrap_or(0.0);
-                changed.took += Duration::from_secs_f64(ms.max(0.0) / 1000.0);
-            }
-        }
-        changed
-    }
-}
-
-/// Rows that a ModifyTable node changed: what it counts itself, else what its input gave to it.
-fn rows_changed(plan: &Value) -> u64 {
-    let number = |of: &Value, name: &str| of.get(name).and_then(Value::as_f64);
-    let counted = ["Tuples Inserted", "Tuples Updated", "Tuples Deleted"];
-    if counted.iter().any(|name| plan.get(name).is_some()) {
-        return counted.iter().filter_map(|name| number(plan, name)).sum::<f64>() as u64;
-    }
-    let inputs = plan.get("Plans").and_then(Value::as_array).into_iter().flatten();
-    let relation = |input: &&Value| {
-        let relation = input.get("Parent Relationship").and_then(Value::as_str);
-        matches!(relation, Some("Outer" | "Member"))
-    };
-    let rows =
-        |input: &Value| number(input, "Actual Rows").unwrap_or(0.0) * number(input, "Actual Loops").unwrap_or(1.0);
-    inputs.filter(relation).map(rows).sum::<f64>().round() as u64
 }
 
 /// Whether this role may keep the user's triggers from firing for its own writes.
@@ -443,30 +289,4 @@ async fn may_silence_triggers(client: &Client) -> Result<bool> {
         client.batch_execute("ROLLBACK").await.doing("prepare the session")?;
     }
     Ok(attempt.is_ok())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(report: &str, expected: Changed) {
-        let report: Value = serde_json::from_str(report).expect("it is JSON");
-        assert_eq!(Changed::read(&report), expected);
-    }
-
-    #[test]
-    fn what_the_server_reports_is_read() {
-        check(
-            r#"[{"Plan": {"Node Type": "ModifyTable", "Operation": "Update", "Actual Rows": 0, "Actual Loops": 1, "WAL Bytes": 5123,
-                "Plans": [{"Node Type": "Tid Range Scan", "Parent Relationship": "Outer", "Actual Rows": 61.00, "Actual Loops": 1},
-                          {"Node Type": "Result", "Parent Relationship": "InitPlan", "Actual Rows": 7, "Actual Loops": 1}]},
-                "Planning Time": 0.5, "Triggers": [], "Execution Time": 1.5}]"#,
-            Changed { rows: 61, took: Duration::from_millis(2), wal: 5123 },
-        );
-        check(
-            r#"[{"Plan": {"Node Type": "ModifyTable", "Tuples Inserted": 3, "Conflicting Tuples": 4, "WAL Bytes": 9,
-                "Plans": [{"Parent Relationship": "Outer", "Actual Rows": 7, "Actual Loops": 1}]}, "Execution Time": 1.0}]"#,
-            Changed { rows: 3, took: Duration::from_millis(1), wal: 9 },
-        );
-    }
 }

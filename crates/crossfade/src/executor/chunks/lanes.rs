@@ -32,6 +32,10 @@ pub(super) struct Lanes {
 
 struct Inner {
     waiting: VecDeque<Lane>,
+    /// Workers that have nothing to do and wait for a lane that another gives back.
+    idle: usize,
+    /// Lanes that are in the hands of workers.
+    taken: usize,
     units: Vec<Unit>,
     in_order: bool,
     /// Rows and blocks done in each lane.
@@ -57,7 +61,8 @@ impl Lanes {
         most_rows: Option<u64>,
     ) -> Result<Lanes> {
         let in_order = !backfill.is_parallel();
-        let mut inner = Inner { waiting: VecDeque::new(), units: Vec::new(), in_order, done: BTreeMap::new() };
+        let mut inner =
+            Inner { waiting: VecDeque::new(), idle: 0, taken: 0, units: Vec::new(), in_order, done: BTreeMap::new() };
         for (position, unit) in (0u32..).zip(&backfill.units) {
             let (file_node, blocks) =
                 if unit.keys.is_some() { (0, 0) } else { file_node(client, &unit.relation).await? };
@@ -95,9 +100,43 @@ impl Lanes {
         self.lock().waiting.len()
     }
 
-    /// The next lane.
-    pub fn take(&self) -> Option<Lane> {
-        self.lock().waiting.pop_front()
+    /// The next lane. A second one beside the first only where enough is left for the others.
+    pub fn take(&self, beside: bool, workers: usize) -> Option<Lane> {
+        let mut inner = self.lock();
+        if beside && inner.waiting.len() < workers {
+            return None;
+        }
+        let lane = inner.waiting.pop_front()?;
+        inner.taken += 1;
+        Some(lane)
+    }
+
+    /// A lane that is swept, or that is no longer true.
+    pub fn finished(&self) {
+        self.lock().taken -= 1;
+    }
+
+    /// Gives a lane to a worker that has none; back where there is no such.
+    pub fn hand_over(&self, lane: Lane) -> Option<Lane> {
+        let mut inner = self.lock();
+        if inner.idle <= inner.waiting.len() {
+            return Some(lane);
+        }
+        inner.taken -= 1;
+        inner.waiting.push_front(lane);
+        None
+    }
+
+    /// Whether a worker without a lane may still get one.
+    pub fn may_come(&self) -> bool {
+        let inner = self.lock();
+        inner.taken > 0 || !inner.waiting.is_empty()
+    }
+
+    /// Notes that a worker begins or ends to wait for a lane.
+    pub fn waits(&self, waits: bool) {
+        let mut inner = self.lock();
+        inner.idle = if waits { inner.idle + 1 } else { inner.idle - 1 };
     }
 
     /// Notes how far a lane is.

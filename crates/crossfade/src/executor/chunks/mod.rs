@@ -4,6 +4,8 @@
 //! the other. What is not known when they stop is in the cursors.
 
 mod bad_rows;
+mod changed;
+mod crew;
 mod fill;
 mod keys;
 mod lanes;
@@ -73,7 +75,7 @@ impl Executor<'_> {
         let row = self.client.query_typed_opt(query, &[]).await.doing("read the server's settings")?;
         let buffers: u64 = row.map_or(0, |row| row.get::<_, i64>(0) as u64);
         let defaults = ServoLimits::default();
-        let room = buffers / BUFFER_SHARE / (workers.max(1) as u64);
+        let room = buffers / BUFFER_SHARE / (workers.max(1) as u64) / crew::LANES_HELD as u64;
         Ok(ServoLimits {
             target: self.config.backfill.target,
             target_wal: self.config.backfill.target_wal,

@@ -8,10 +8,11 @@ use tokio_postgres::types::Type;
 use crate::error::Doing as _;
 use crate::error::Result;
 use crate::executor::Executor;
+use crate::executor::stopped;
 use crate::observer::Notice;
 
-/// The pace of a VACUUM that nobody waits for: that of autovacuum.
-const GENTLE: &str = "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 200; SET lock_timeout = '5s'";
+/// The pace of a VACUUM beside an application: some times that of autovacuum by default, which a table waits for too long.
+const GENTLE: &str = "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 1000; SET lock_timeout = '5s'";
 
 /// The next transaction when a backfill began or was taken up again: dead row versions of it can go once no snapshot is older.
 pub(super) struct Horizon(String);
@@ -56,7 +57,14 @@ impl Executor<'_> {
     /// Runs what may as well not be done.
     async fn try_gently(&mut self, statement: &Sql, otherwise: &str) -> Result<()> {
         self.client.batch_execute(GENTLE).await.doing("prepare the session")?;
-        let done = self.client.batch_execute(statement.as_str()).await.doing("tidy up");
+        let run = async { self.client.batch_execute(statement.as_str()).await.doing("tidy up") };
+        let done = tokio::select! {
+            done = run => done,
+            () = self.stop.requested() => {
+                // What is left of it is autovacuum's. The session ends with the command.
+                return Err(stopped(&self.stored.plan, self.progress()?.direction, "behind the last chunk"));
+            }
+        };
         if let Err(error) = &done {
             if error.is_connection_lost() {
                 return done;
