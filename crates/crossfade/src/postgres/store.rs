@@ -276,7 +276,7 @@ impl Store {
             events.push(serde_json::from_str(row.get(0)).map_err(damaged)?);
         }
         let query = sql!(
-            "SELECT step, cursor::text, rows, took_ms FROM {}.cursors WHERE plan_id = $1 ORDER BY step, lane",
+            "SELECT step, cursor::text, rows, took_ms FROM {}.cursors WHERE plan_id = $1 ORDER BY step, updated_at",
             self.schema
         );
         for row in client.query_typed(query.as_str(), &[(&plan_id, Type::INT8)]).await.doing(doing)? {
