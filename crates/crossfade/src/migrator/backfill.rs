@@ -37,6 +37,10 @@ use crate::stop::Stop;
 /// So often a table is swept before it counts as hopeless: something writes rows anew that are not filled.
 const MOST_SWEEPS: u32 = 5;
 
+/// Sweeps that each find only a few rows are another case: these are written all the time, and each sweep misses fewer of them.
+const FEW_ROWS: u64 = 1000;
+const MOST_SWEEPS_FOR_FEW: u32 = 25;
+
 pub(super) async fn run(
     migrator: &Migrator,
     request: &BackfillRequest,
@@ -82,10 +86,12 @@ pub(super) async fn run(
             return Err(failed);
         }
         let stored = session.stored(begun.id).await?;
-        if !is_over(&stored)? || report.sweeps >= MOST_SWEEPS {
+        let changed = rows_of(&stored)?;
+        let most = if changed <= FEW_ROWS { MOST_SWEEPS_FOR_FEW } else { MOST_SWEEPS };
+        if !is_over(&stored)? || report.sweeps >= most {
             return Err(failed);
         }
-        report.rows += rows_of(&stored)?;
+        report.rows += changed;
         session.observer.notice(Notice::Info { text: format!("{}; the table is swept again", failed.chain()) });
     }
 }
