@@ -194,7 +194,7 @@ impl Default for Settings {
             commit: Some(Duration::from_millis(50)),
             xmin_age: Some(Duration::from_secs(600)),
             xmin_xids: Some(5_000_000),
-            autovacuum: Some(Duration::from_secs(60)),
+            autovacuum: Some(Duration::from_secs(5)),
             dead_tuples: None,
             query: None,
             critical: None,

@@ -98,6 +98,12 @@ pub(crate) async fn connect_worker(target: &Target, schema: &Ident, lease: &Leas
         )
         .await
         .doing("prepare the session")?;
+    // Whole pages are a third of what a fill writes to the log. The server decides whether it knows lz4 (15 and up) and whether the role may say so;
+    // where its operator has chosen a compression, that stays.
+    let compress = "SELECT pg_catalog.set_config(name, 'lz4', false) FROM pg_catalog.pg_settings \
+                    WHERE name = 'wal_compression' AND setting = 'off' AND 'lz4' = ANY (enumvals) \
+                    AND (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)";
+    client.query_typed(compress, &[]).await.doing("prepare the session")?;
     Ok(client)
 }
 
