@@ -62,12 +62,34 @@ struct Draft {
     hazards: Vec<String>,
 }
 
+/// What stands around what is done to the single tables in one transaction of contract.
+#[derive(Clone, Default)]
+pub struct Around {
+    /// In front of all else.
+    pub first: Vec<Sql>,
+    /// Behind all else.
+    pub last: Vec<Sql>,
+}
+
+impl Around {
+    fn join(&mut self, other: Around) {
+        self.first.extend(other.first);
+        self.last.extend(other.last);
+    }
+
+    fn wrap(self, statements: Vec<Sql>) -> Vec<Sql> {
+        self.first.into_iter().chain(statements).chain(self.last).collect()
+    }
+}
+
 /// One transaction of contract.
 struct Contract {
     tables: Vec<TableName>,
     says: Vec<String>,
     statements: Vec<Sql>,
     undo: Vec<Sql>,
+    around: Around,
+    around_undo: Around,
     locks: Vec<TableLock>,
     /// What only matters on the way back, in the order of the plan: the last is done first.
     way_back: Vec<(String, Action, Vec<TableLock>)>,
@@ -82,6 +104,9 @@ struct Sync {
     contract: Vec<Sql>,
     contract_undo: Vec<Sql>,
     contract_says: Vec<String>,
+    /// What both do in front of and behind all that is done to tables in the same transaction.
+    around: Around,
+    around_undo: Around,
     purge: Vec<Sql>,
     purge_says: Vec<String>,
     /// What contract locks beside the table, and the tables that are contracted in the same transaction.
@@ -99,6 +124,8 @@ impl Sync {
             contract: Vec::new(),
             contract_undo: Vec::new(),
             contract_says: Vec::new(),
+            around: Around::default(),
+            around_undo: Around::default(),
             purge: Vec::new(),
             purge_says: Vec::new(),
             contract_locks: Vec::new(),
@@ -373,6 +400,14 @@ impl<'a> StepsBuilder<'a> {
     /// What must be done on the way back before a table's contract is undone. What is added last is done first.
     pub fn before_way_back(&mut self, table: &TableName, summary: String, undo: Action, locks: Vec<TableLock>) {
         self.sync_of(table).way_back.push((summary, undo, locks));
+    }
+
+    /// What the transaction of a table's contract does in front of and behind what it does to this table and those that go with it, and what
+    /// taking it back does so.
+    pub fn contract_around(&mut self, table: &TableName, there: Around, back: Around) {
+        let sync = self.sync_of(table);
+        sync.around.join(there);
+        sync.around_undo.join(back);
     }
 
     /// Contract of `table` takes the strongest lock on this one, too.
@@ -908,6 +943,8 @@ impl<'a> StepsBuilder<'a> {
             says: vec![says],
             statements,
             undo,
+            around: sync.around.clone(),
+            around_undo: sync.around_undo.clone(),
             locks: sync.contract_locks.clone(),
             way_back: sync.way_back.clone(),
         };
@@ -919,6 +956,8 @@ impl<'a> StepsBuilder<'a> {
             new.says.splice(0..0, known.says);
             new.statements.splice(0..0, known.statements);
             new.undo.extend(known.undo);
+            new.around.join(known.around);
+            new.around_undo.join(known.around_undo);
             known.locks.into_iter().for_each(|lock| add_lock(&mut new.locks, lock));
             new.way_back.splice(0..0, known.way_back);
         }
@@ -932,7 +971,7 @@ impl<'a> StepsBuilder<'a> {
         tables.sort();
         tables.dedup();
         let says = contract.says.join("; ");
-        let (statements, undo) = (contract.statements, contract.undo);
+        let (statements, undo) = (contract.around.wrap(contract.statements), contract.around_undo.wrap(contract.undo));
         self.ddl_on(Phase::Contract, &tables, LockMode::AccessExclusive, says, statements, undo);
         // Directly behind it: its record is written together with theirs.
         for (summary, undo, locks) in contract.way_back {

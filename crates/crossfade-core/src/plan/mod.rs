@@ -11,6 +11,7 @@ pub use backfill::BackfillArgument;
 pub use backfill::BackfillRequest;
 pub use backfill::PlannedBackfill;
 pub use backfill::plan_backfill;
+pub use builder::Around;
 pub use builder::StepsBuilder;
 pub(crate) use builder::can_be_swept;
 pub use rows::Part;

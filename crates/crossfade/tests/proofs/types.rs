@@ -109,7 +109,8 @@ fn who_knows_a_stand_in_by_its_number_goes_on_until_the_purge() {
 #[test]
 fn without_retention_types_and_functions_end_as_the_direct_way() {
     let wanted = |fixture: &Fixture| {
-        let about = ["rename_type", "rename_domain", "rename_function", "rename_procedure", "enum_", "move_type"];
+        let about =
+            ["rename_type", "rename_domain", "rename_function", "rename_procedure", "enum_", "move_type", "type_"];
         fixture.refused.is_none() && about.iter().any(|part| fixture.name.starts_with(part))
     };
     crate::prove(crate::cases(servers(), wanted), at_once);

@@ -13,6 +13,7 @@ use crate::catalog::TableKind;
 use crate::finding::Finding;
 use crate::lock::LockMode;
 use crate::lock::TableLock;
+use crate::plan::Around;
 use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
 use crate::sql;
@@ -177,10 +178,15 @@ impl ForeignKey<'_> {
         }
     }
 
+    /// The first one goes before anything else: it would go with a column that is not retained.
+    pub(super) fn away(&self) -> Around {
+        let drop = sql!("ALTER TABLE {} DROP CONSTRAINT {}", self.child.name, self.known());
+        Around { first: vec![drop], last: Vec::new() }
+    }
+
     /// The second one becomes the first.
     pub(super) fn swap(&self, cx: &PlanContext<'_>) -> Vec<Sql> {
-        let drop = sql!("ALTER TABLE {} DROP CONSTRAINT {}", self.child.name, self.known());
-        std::iter::once(drop).chain(self.take_name(&self.beside(cx))).collect()
+        self.take_name(&self.beside(cx))
     }
 
     /// Away with the new one, before its columns go.

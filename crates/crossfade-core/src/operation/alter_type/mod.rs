@@ -28,6 +28,7 @@ use crate::catalog::Column;
 use crate::catalog::ConstraintKind;
 use crate::catalog::Table;
 use crate::finding::Finding;
+use crate::plan::Around;
 use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
 use crate::sql;
@@ -227,6 +228,7 @@ impl Operation for AlterType {
                 if part.columns.len() == 1 { "the column of the new type" } else { "the columns of the new types" };
             steps.contract(table, format!("swap {columns} of {table} for {successor}"), go, back);
             for key in &part.keys {
+                steps.contract_around(table, key.away(), Around::default());
                 for other in [&key.child.name, &key.parent.name] {
                     steps.contract_locks(table, other);
                     if other != table && self.of(other).next().is_some() {
