@@ -2,6 +2,7 @@
 
 use super::Operation;
 use super::Role;
+use super::foreign_key::take_over_locks;
 use crate::catalog::Catalog;
 use crate::catalog::ConstraintKind;
 use crate::catalog::Table;
@@ -186,13 +187,8 @@ impl AddConstraint {
                 lock(std::slice::from_ref(&leaf.name), LockMode::ShareUpdateExclusive),
             );
         }
-        let tree = below(table);
-        let beside: Vec<TableName> = targets.iter().filter(|target| !tree.contains(target)).cloned().collect();
-        let all: Vec<TableName> = tree.iter().chain(&beside).cloned().collect();
-        let to_itself = beside.len() < targets.len();
-        let on_tree = if to_itself { LockMode::AccessExclusive } else { LockMode::ShareRowExclusive };
-        let mut locks = lock(&tree, on_tree);
-        locks.extend(lock(&beside, LockMode::AccessExclusive));
+        let locks = take_over_locks(cx.catalog, table, referenced);
+        let all: Vec<TableName> = locks.iter().map(|lock| lock.table.clone()).collect();
         let back = lock(&all, LockMode::AccessExclusive);
         let statement = |sql: Sql, at| Statement { sql, at };
         let take_over = vec![statement(self.text.clone(), Some(self.span))];

@@ -410,6 +410,11 @@ impl<'a> StepsBuilder<'a> {
         sync.around_undo.join(back);
     }
 
+    /// A step behind the contracts of the tables, in all its parts.
+    pub fn behind_contract(&mut self, summary: String, action: Action, undo: Option<Action>, locks: Vec<TableLock>) {
+        self.push(Phase::Contract, Rank::Settle, summary, action, undo, locks, Vec::new());
+    }
+
     /// Contract of `table` takes the strongest lock on this one, too.
     pub fn contract_locks(&mut self, table: &TableName, other: &TableName) {
         let lock = TableLock::new(other.clone(), LockMode::AccessExclusive);

@@ -22,6 +22,7 @@ pub use sync::NewColumn;
 pub use sync::OldColumn;
 pub use sync::Shape;
 pub use sync::Until;
+pub(crate) use sync::is_wider;
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

@@ -153,7 +153,7 @@ impl Row {
 }
 
 /// Whether every value of one integer type is one of the other.
-fn is_wider(old: &ServerText, new: &Sql) -> bool {
+pub(crate) fn is_wider(old: &ServerText, new: &Sql) -> bool {
     matches!((old.as_str(), new.as_str()), ("smallint", "int" | "integer" | "bigint") | ("integer", "bigint"))
 }
 

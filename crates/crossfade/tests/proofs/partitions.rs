@@ -166,3 +166,84 @@ fn a_partition_that_comes_while_a_type_change_waits_is_changed_too() {
         }
     });
 }
+
+/// Whether all is proven, as far as a dump would say it.
+const PROVEN: &str = "SELECT count(*) || ' ' || bool_and(convalidated) FROM pg_constraint WHERE contype = 'f' AND conparentid = 0 AND connamespace = 'public'::regnamespace";
+
+#[test]
+fn a_foreign_key_between_partitioned_tables_counts_before_and_after_its_type_changes() {
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            let before = "CREATE TABLE days (day date, n integer, PRIMARY KEY (day, n)) PARTITION BY RANGE (day);
+                CREATE TABLE days_1 PARTITION OF days FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+                CREATE TABLE marks (day date, n integer, FOREIGN KEY (day, n) REFERENCES days) PARTITION BY RANGE (day);
+                CREATE TABLE marks_1 PARTITION OF marks FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
+                INSERT INTO days SELECT '2026-01-01', g FROM generate_series(1, 300) AS g;
+                INSERT INTO marks SELECT * FROM days";
+            database.run(before).await.expect("the tables are made");
+            let migration =
+                "ALTER TABLE marks ALTER COLUMN n TYPE bigint; ALTER TABLE days ALTER COLUMN n TYPE bigint;";
+            let project = Project::new(&database, &[("001_type.sql", migration)]);
+            let step = async |command: Command| command.on(&project.migrator).await;
+            let counts = async |years: &[u32]| {
+                assert_eq!(database.value(PROVEN).await, "1 true", "PostgreSQL {}", server.major());
+                for year in years {
+                    let nothing = format!("INSERT INTO marks (day, n) VALUES ('{year}-01-01', 301)");
+                    let gone = format!("DELETE FROM days WHERE day = '{year}-01-01' AND n = 7");
+                    for wrong in [nothing, gone] {
+                        let said = database.run(&wrong).await.expect_err(&wrong);
+                        assert!(said.contains("23503"), "{wrong} on PostgreSQL {}: {said}", server.major());
+                    }
+                }
+            };
+            let year = async |year: u32| {
+                let (from, to) = (format!("{year}-01-01"), format!("{}-01-01", year + 1));
+                let make = format!(
+                    "CREATE TABLE days_{year} PARTITION OF days FOR VALUES FROM ('{from}') TO ('{to}');
+                     CREATE TABLE marks_{year} PARTITION OF marks FOR VALUES FROM ('{from}') TO ('{to}');
+                     INSERT INTO days (day, n) SELECT '{from}', g FROM generate_series(1, 300) AS g;
+                     INSERT INTO marks (day, n) SELECT day, n FROM days WHERE day = '{from}'"
+                );
+                database.run(&make).await.expect("partitions are made");
+            };
+            assert_eq!(step(Command::Migrate).await, Ok(Some(State::Ready)));
+            year(2027).await;
+            counts(&[2026, 2027]).await;
+            assert_eq!(step(Command::Contract).await, Ok(Some(State::Contracted)));
+            counts(&[2026, 2027]).await;
+            year(2028).await;
+            assert_eq!(step(Command::Rollback).await, Ok(Some(State::RolledBack)));
+            counts(&[2026, 2027, 2028]).await;
+            assert_eq!(step(Command::Migrate).await, Ok(Some(State::Ready)));
+            assert_eq!(step(Command::Contract).await, Ok(Some(State::Contracted)));
+            assert_eq!(step(Command::Purge).await, Ok(Some(State::Applied)));
+            counts(&[2026, 2027, 2028]).await;
+        }
+    });
+}
+
+#[test]
+fn a_row_that_would_point_to_nothing_by_its_new_type_is_found_before_contract() {
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            let before = "CREATE TABLE prices (price numeric PRIMARY KEY);
+                CREATE TABLE sales (id integer, price numeric REFERENCES prices) PARTITION BY RANGE (id);
+                CREATE TABLE sales_1 PARTITION OF sales DEFAULT;
+                INSERT INTO prices SELECT g FROM generate_series(1, 300) AS g;
+                INSERT INTO prices VALUES (1.5);
+                INSERT INTO sales VALUES (1, 1), (2, NULL), (3, 1.5)";
+            database.run(before).await.expect("the tables are made");
+            let migration = "ALTER TABLE sales ALTER COLUMN price TYPE integer USING price * 1000;";
+            let project = Project::new(&database, &[("001_type.sql", migration)]);
+            let said = Command::Migrate.on(&project.migrator).await.expect_err("two rows break it");
+            assert!(said.contains("2 rows of public.sales would break sales_price_fkey"), "{said}");
+            database.run("INSERT INTO prices VALUES (1000), (1500)").await.expect("they point to something");
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Ready)));
+            assert_eq!(Command::Contract.on(&project.migrator).await, Ok(Some(State::Contracted)));
+            assert_eq!(database.value(PROVEN).await, "1 true", "PostgreSQL {}", server.major());
+            assert_eq!(database.value("SELECT string_agg(price::text, ' ' ORDER BY id) FROM sales").await, "1000 1500");
+        }
+    });
+}

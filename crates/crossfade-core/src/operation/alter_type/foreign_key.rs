@@ -35,7 +35,7 @@ use crate::step::Validate;
 pub(super) struct ForeignKey<'a> {
     pub(super) child: &'a Table,
     pub(super) parent: &'a Table,
-    constraint: &'a Constraint,
+    pub(super) constraint: &'a Constraint,
     /// The table whose contract swaps it: the referenced one where that changes, as its key can't go before.
     pub(super) home: &'a TableName,
 }
@@ -81,15 +81,19 @@ impl ForeignKey<'_> {
 
     pub(super) fn refuse(&self) -> Option<String> {
         let name = &self.constraint.name;
-        let partitioned = |table: &Table| table.kind != TableKind::Table || table.partition_of.is_some();
-        if partitioned(self.child) || partitioned(self.parent) {
-            return Some(format!("the foreign key {name} of {} joins partitioned tables", self.child.name));
+        if let Some(partition) = [self.child, self.parent].into_iter().find(|table| table.partition_of.is_some()) {
+            return Some(format!("{} has a foreign key of its own, {name}, or one to it alone", partition.name));
         }
         let understood =
             rename_columns_in_foreign_key(&self.constraint.definition, &Names::new(), &Names::new()).is_some();
         (!understood).then(|| {
             format!("it is in the foreign key {name} of {}, which is temporal or not enforced", self.child.name)
         })
+    }
+
+    /// Whether no second one can stand beside it before contract: see [`late_key`](super::late_key).
+    pub(super) fn is_late(&self) -> bool {
+        [self.child, self.parent].iter().any(|table| table.kind == TableKind::Partitioned)
     }
 
     fn beside(&self, cx: &PlanContext<'_>) -> Ident {
@@ -100,7 +104,7 @@ impl ForeignKey<'_> {
         cx.own_name("bf", &self.constraint.name)
     }
 
-    fn known(&self) -> Ident {
+    pub(super) fn known(&self) -> Ident {
         Ident::new(self.constraint.name.as_str())
     }
 
@@ -150,7 +154,7 @@ impl ForeignKey<'_> {
     }
 
     /// The server must be able to compare both sides once their types are changed.
-    fn comparable(&self, operation: &AlterType) -> Preflight {
+    pub(super) fn comparable(&self, operation: &AlterType) -> Preflight {
         let type_of = |table: &Table, column: &String| {
             let changed = operation.of(&table.name).find(|retype| retype.column.name == *column);
             changed

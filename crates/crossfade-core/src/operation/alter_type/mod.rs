@@ -9,6 +9,7 @@ mod catalog_only;
 mod column;
 mod foreign_key;
 mod index;
+mod late_key;
 mod partitions;
 mod sequence;
 mod swap;
@@ -87,7 +88,7 @@ struct Part<'a> {
     cx: &'a PlanContext<'a>,
     table: &'a Table,
     columns: Vec<&'a Retype>,
-    /// Foreign keys that are swapped with this table.
+    /// Foreign keys that are swapped with this table for one that stands beside them.
     keys: Vec<ForeignKey<'a>>,
     /// Its indexes over these columns, and those of its partitions.
     trees: Vec<IndexTree<'a>>,
@@ -136,7 +137,8 @@ impl AlterType {
             match parts.iter_mut().find(|part| part.table.name == retype.table.name) {
                 Some(part) => part.columns.push(retype),
                 None => {
-                    let home = keys.iter().filter(|key| *key.home == retype.table.name).cloned().collect();
+                    let home = keys.iter().filter(|key| *key.home == retype.table.name && !key.is_late());
+                    let home = home.cloned().collect();
                     parts.push(Part { cx, table: &retype.table, columns: vec![retype], keys: home, trees: Vec::new() });
                 }
             }
@@ -219,6 +221,21 @@ impl Operation for AlterType {
         for key in parts.iter().flat_map(|part| &part.keys) {
             key.build(self, cx, steps);
         }
+        let mut keys = foreign_key::touched(self, cx);
+        keys.sort_by_key(|key| key.is_late() && !key.has_server_s_name());
+        for key in &keys {
+            if key.is_late() {
+                key.lower_late(self, cx, steps);
+            } else {
+                steps.contract_around(key.home, key.away(), Around::default());
+            }
+            for other in [&key.child.name, &key.parent.name] {
+                steps.contract_locks(key.home, other);
+                if other != key.home && self.of(other).next().is_some() {
+                    steps.contract_together(key.home, other);
+                }
+            }
+        }
         for part in &parts {
             let (go, back) = part.swap();
             let table = &part.table.name;
@@ -227,15 +244,6 @@ impl Operation for AlterType {
             let successor =
                 if part.columns.len() == 1 { "the column of the new type" } else { "the columns of the new types" };
             steps.contract(table, format!("swap {columns} of {table} for {successor}"), go, back);
-            for key in &part.keys {
-                steps.contract_around(table, key.away(), Around::default());
-                for other in [&key.child.name, &key.parent.name] {
-                    steps.contract_locks(table, other);
-                    if other != table && self.of(other).next().is_some() {
-                        steps.contract_together(table, other);
-                    }
-                }
-            }
             if cx.policy.retain {
                 part.way_back(self, steps);
                 let drops = part.columns.iter().map(|retype| sql!("DROP COLUMN {}", retype.retired(cx)));
