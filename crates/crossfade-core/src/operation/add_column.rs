@@ -105,7 +105,7 @@ impl Operation for AddColumn {
                     up: self.up.clone(),
                 }],
                 until,
-                mend: None,
+                mend: Vec::new(),
                 loud: !self.from_default,
                 counts: self.sequence.is_some(),
             },

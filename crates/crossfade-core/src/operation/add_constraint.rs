@@ -68,11 +68,11 @@ impl Operation for AddConstraint {
         let phase = if new { Phase::Migrate } else { Phase::Expand };
         let mut locks = Vec::new();
         match &self.constraint.form {
-            ConstraintForm::ForeignKey(references) if self.is_leafwise(cx) => {
-                return self.lower_leafwise(cx, steps, phase, &ident, references.as_ref());
+            ConstraintForm::ForeignKey(key) if self.is_leafwise(cx) => {
+                return self.lower_leafwise(cx, steps, phase, &ident, key.references.as_ref());
             }
-            ConstraintForm::ForeignKey(references) => {
-                let referenced = references.as_ref().and_then(|references| cx.catalog.resolve(references));
+            ConstraintForm::ForeignKey(key) => {
+                let referenced = key.references.as_ref().and_then(|references| cx.catalog.resolve(references));
                 for relation in std::iter::once(table).chain(referenced) {
                     for relation in cx.catalog.tree(relation) {
                         locks.push(TableLock::new(relation.name.clone(), LockMode::ShareRowExclusive));

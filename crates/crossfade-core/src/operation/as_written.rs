@@ -284,8 +284,8 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
             for command in commands {
                 let mode = match command {
                     AlterCommand::AddConstraint(constraint) => match &constraint.form {
-                        crate::sql::ConstraintForm::ForeignKey(references) => {
-                            if let Some(references) = references {
+                        crate::sql::ConstraintForm::ForeignKey(key) => {
+                            if let Some(references) = &key.references {
                                 all.push((references.clone(), LockMode::ShareRowExclusive));
                             }
                             LockMode::ShareRowExclusive

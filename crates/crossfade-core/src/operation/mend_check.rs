@@ -13,6 +13,7 @@ use crate::finding::Finding;
 use crate::lock::LockMode;
 use crate::plan::Group;
 use crate::plan::PlanContext;
+use crate::plan::Rule;
 use crate::plan::Shape;
 use crate::plan::StepsBuilder;
 use crate::plan::Until;
@@ -21,6 +22,7 @@ use crate::sql::Expr;
 use crate::sql::Ident;
 use crate::sql::Span;
 use crate::sql::Sql;
+use crate::sql::TableName;
 use crate::step::Claim;
 use crate::step::Phase;
 use crate::step::Validate;
@@ -55,11 +57,15 @@ impl Operation for MendCheck {
         steps.sync(
             table,
             Group {
-                shape: Shape::Mend { marker: marker.clone(), kept: Some(kept.clone()), rule: Some(self.rule.clone()) },
+                shape: Shape::Mend {
+                    marker: marker.clone(),
+                    kept: vec![kept.clone()],
+                    rule: Rule::Check(self.rule.clone()),
+                },
                 old: vec![old_column(cx, column, None)],
                 new: Vec::new(),
                 until: Until::Contract,
-                mend: Some(self.up.clone()),
+                mend: vec![self.up.clone()],
                 loud: true,
                 counts: false,
             },
@@ -76,20 +82,9 @@ impl Operation for MendCheck {
             Phase::Migrate,
             &self.table,
             format!("prove {name} for the rows of {table}"),
-            Validate {
-                sql: sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, name),
-                help: "the value of `up` breaks the constraint, too: `crossfade rollback`, and write another"
-                    .to_owned(),
-            },
+            Validate { sql: sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, name), help: value_breaks_it() },
         );
-        let forget = vec![sql!("ALTER TABLE {} DROP COLUMN {}, DROP COLUMN {}", table, marker, kept)];
-        let says = format!("old rows of {table} need no help with {name} any more");
-        if cx.policy.retain {
-            steps.contract(table, says, Vec::new(), Vec::new());
-            steps.purge(table, format!("forget what {table}.{} was before it was mended", self.column), forget);
-        } else {
-            steps.contract(table, says, forget, Vec::new());
-        }
+        stop_mending(cx, steps, table, &name, &self.column, &[marker, kept]);
     }
 
     fn project(&self, _: &mut Catalog) {}
@@ -100,5 +95,30 @@ impl Operation for MendCheck {
 
     fn claims(&self) -> Vec<Claim> {
         vec![claim(&self.table, &self.column)]
+    }
+}
+
+/// What to do where a mended row does not hold.
+pub(super) fn value_breaks_it() -> String {
+    "the value of `up` breaks the constraint, too: `crossfade rollback`, and write another".to_owned()
+}
+
+/// Contract ends the help for old code's rows; what was mended is remembered until the purge.
+pub(super) fn stop_mending(
+    cx: &PlanContext<'_>,
+    steps: &mut StepsBuilder<'_>,
+    table: &TableName,
+    constraint: &Ident,
+    column: &str,
+    remembered: &[Ident],
+) {
+    let drops = remembered.iter().map(|name| sql!("DROP COLUMN {}", name));
+    let forget = vec![sql!("ALTER TABLE {} {}", table, Sql::join(drops, ", "))];
+    let says = format!("old rows of {table} need no help with {constraint} any more");
+    if cx.policy.retain {
+        steps.contract(table, says, Vec::new(), Vec::new());
+        steps.purge(table, format!("forget what {table}.{column} was before it was mended"), forget);
+    } else {
+        steps.contract(table, says, forget, Vec::new());
     }
 }

@@ -12,6 +12,7 @@ use crate::catalog::Table;
 use crate::finding::Finding;
 use crate::plan::Group;
 use crate::plan::PlanContext;
+use crate::plan::Rule;
 use crate::plan::Shape;
 use crate::plan::StepsBuilder;
 use crate::plan::Until;
@@ -47,11 +48,11 @@ impl Operation for MendNotNull {
         steps.sync(
             &self.table.name,
             Group {
-                shape: Shape::Mend { marker: marker.clone(), kept: None, rule: None },
+                shape: Shape::Mend { marker: marker.clone(), kept: Vec::new(), rule: Rule::NotNull },
                 old: vec![old_column(cx, column, None)],
                 new: Vec::new(),
                 until: Until::Contract,
-                mend: Some(self.up.clone()),
+                mend: vec![self.up.clone()],
                 loud: true,
                 counts: false,
             },

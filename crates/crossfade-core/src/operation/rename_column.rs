@@ -76,7 +76,7 @@ impl Operation for RenameColumn {
                     up: Expr::column(&self.from),
                 }],
                 until: Until::Contract,
-                mend: None,
+                mend: Vec::new(),
                 loud: false,
                 counts: false,
             },

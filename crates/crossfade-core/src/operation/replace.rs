@@ -200,7 +200,7 @@ impl Operation for Replace {
                     old: old.clone(),
                     new,
                     until: Until::Contract,
-                    mend: None,
+                    mend: Vec::new(),
                     loud: true,
                     counts: false,
                 },

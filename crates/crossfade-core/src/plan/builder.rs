@@ -760,9 +760,11 @@ impl<'a> StepsBuilder<'a> {
         let mut set = Vec::new();
         let mut marked = Vec::new();
         for group in groups {
-            if let (Shape::Mend { marker, kept, .. }, Some(column)) = (&group.shape, group.old.first()) {
-                let was = kept.as_ref().map_or_else(|| sql!("NULL"), |kept| sql!("{}", kept));
-                set.push(sql!("{} = CASE WHEN {} THEN {} ELSE {} END", column.name, marker, was, column.name));
+            if let Shape::Mend { marker, kept, .. } = &group.shape {
+                for (at, column) in group.old.iter().enumerate() {
+                    let was = kept.get(at).map_or_else(|| sql!("NULL"), |kept| sql!("{}", kept));
+                    set.push(sql!("{} = CASE WHEN {} THEN {} ELSE {} END", column.name, marker, was, column.name));
+                }
                 set.extend(marker_names(group).iter().map(|name| sql!("{} = NULL", name)));
                 marked.push(sql!("{}", marker));
             }
@@ -1180,12 +1182,10 @@ fn markers_of(group: &Group) -> Vec<Sql> {
 }
 
 fn filled_columns(group: &Group) -> Vec<String> {
-    match (&group.shape, &group.mend) {
-        (Shape::Retype { name }, _) => vec![name.to_string()],
-        (_, Some(_)) => group.old.iter().map(|column| column.name.to_string()).collect(),
-        (Shape::Replace | Shape::Rename | Shape::Mend { .. }, None) => {
-            group.new.iter().map(|column| column.name.to_string()).collect()
-        }
+    match &group.shape {
+        Shape::Retype { name } => vec![name.to_string()],
+        Shape::Mend { .. } => group.old.iter().map(|column| column.name.to_string()).collect(),
+        Shape::Replace | Shape::Rename => group.new.iter().map(|column| column.name.to_string()).collect(),
     }
 }
 

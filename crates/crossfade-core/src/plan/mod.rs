@@ -3,6 +3,7 @@
 mod audit;
 mod backfill;
 mod builder;
+mod reference;
 mod rows;
 mod sync;
 
@@ -14,12 +15,16 @@ pub use backfill::plan_backfill;
 pub use builder::Around;
 pub use builder::StepsBuilder;
 pub(crate) use builder::can_be_swept;
+pub use reference::OrphanNames;
+pub use reference::Orphans;
+pub use reference::Reference;
 pub use rows::Part;
 pub(crate) use rows::RowsStep;
 pub(crate) use rows::rows_backfill;
 pub use sync::Group;
 pub use sync::NewColumn;
 pub use sync::OldColumn;
+pub use sync::Rule;
 pub use sync::Shape;
 pub use sync::Until;
 pub(crate) use sync::is_wider;

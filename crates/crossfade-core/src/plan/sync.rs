@@ -7,6 +7,7 @@
 //! Source: DESIGN "Sync, by value and not by guess"; reference B3 (why the UPDATE trigger also fires for rows that are not filled
 //! yet), B10 (rules for the trigger).
 
+use super::reference::Reference;
 use crate::catalog::ColumnDefault;
 use crate::catalog::Volatility;
 use crate::sql;
@@ -58,15 +59,26 @@ pub enum Shape {
         /// The name that both have in their time.
         name: Ident,
     },
-    /// Values of one column that break a rule are mended; the marker column remembers where.
+    /// Values that break a rule are mended; the marker column remembers where.
     Mend {
-        /// A boolean column, true where the value was mended.
+        /// A boolean column, true where the values were mended.
         marker: Ident,
-        /// A column that keeps what was mended. None where that was NULL.
-        kept: Option<Ident>,
-        /// What must not be false. None: the column is not NULL.
-        rule: Option<Expr>,
+        /// For each column that is mended, one that keeps what it held. None where that was NULL.
+        kept: Vec<Ident>,
+        /// What must hold.
+        rule: Rule,
     },
+}
+
+/// What a mend is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// The column is not NULL.
+    NotNull,
+    /// This is not false.
+    Check(Expr),
+    /// What the row points to is there.
+    Reference(Reference),
 }
 
 /// How long a group is kept in sync.
@@ -83,14 +95,14 @@ pub enum Until {
 pub struct Group {
     /// How the sides are related.
     pub shape: Shape,
-    /// The old side. For a mend: the column itself.
+    /// The old side. For a mend: the columns themselves.
     pub old: Vec<OldColumn>,
     /// The new side. For a mend: empty.
     pub new: Vec<NewColumn>,
     /// How long.
     pub until: Until,
-    /// For a mend: the value in place of NULL.
-    pub mend: Option<Expr>,
+    /// For a mend: the value of each of its columns where the rule is broken.
+    pub mend: Vec<Expr>,
     /// Whether the direct way would have updated the rows, too, and so have fired the user's triggers.
     pub loud: bool,
     /// Whether the new value is the next number of a sequence: never NULL, and handed out in the order of the rows.
@@ -119,7 +131,7 @@ fn image_equals(a: impl IntoIterator<Item = Sql>, b: impl IntoIterator<Item = Sq
     sql!("pg_catalog.record_image_eq(ROW({}), ROW({}))", Sql::join(a, ", "), Sql::join(b, ", "))
 }
 
-fn changed(columns: &[Ident]) -> Sql {
+pub(super) fn changed(columns: &[Ident]) -> Sql {
     image_differs(columns.iter().map(|name| sql!("NEW.{}", name)), columns.iter().map(|name| sql!("OLD.{}", name)))
 }
 
@@ -202,12 +214,23 @@ impl Group {
 
     /// Whether the trigger reads other tables.
     fn reads(&self) -> bool {
-        self.takes() || self.mend.as_ref().is_some_and(|mend| !mend.reads().is_empty())
+        self.takes() || self.reference().is_some() || self.mend.iter().any(|mend| !mend.reads().is_empty())
+    }
+
+    /// What the rows of a mend must point to.
+    fn reference(&self) -> Option<&Reference> {
+        match &self.shape {
+            Shape::Mend { rule: Rule::Reference(reference), .. } => Some(reference),
+            Shape::Mend { rule: Rule::NotNull | Rule::Check(_), .. }
+            | Shape::Replace
+            | Shape::Rename
+            | Shape::Retype { .. } => None,
+        }
     }
 
     /// Whether anything has to be filled for existing rows.
     pub(super) fn fills(&self) -> bool {
-        !self.new.is_empty() || self.mend.is_some()
+        !self.new.is_empty() || !self.mend.is_empty()
     }
 
     /// Whether the group needs a trigger at all.
@@ -225,10 +248,15 @@ impl Group {
     }
 
     fn filled_in(&self, row: Row) -> Sql {
-        if let (Shape::Mend { rule, .. }, Some(column)) = (&self.shape, self.old.first()) {
-            return match rule {
-                Some(rule) => sql!("({} IS NOT FALSE)", row.expr(rule)),
-                None => sql!("({} IS NOT NULL)", row.column(&column.name)),
+        if let Shape::Mend { rule, .. } = &self.shape {
+            return match (rule, row) {
+                (Rule::Check(rule), _) => sql!("({} IS NOT FALSE)", row.expr(rule)),
+                (Rule::NotNull, _) => {
+                    let each = self.old.iter().map(|column| sql!("{} IS NOT NULL", row.column(&column.name)));
+                    sql!("({})", Sql::join(each, " AND "))
+                }
+                (Rule::Reference(reference), Row::Table) => reference.holds(),
+                (Rule::Reference(reference), Row::New) => sql!("(NOT {})", reference.is_broken()),
             };
         }
         if self.counts {
@@ -315,16 +343,19 @@ impl Group {
 
     /// What a backfill sets.
     pub(super) fn assignments(&self, guarded: bool) -> Vec<Sql> {
-        if let (Some(mend), Shape::Mend { marker, kept, .. }, Some(column)) =
-            (&self.mend, &self.shape, self.old.first())
-        {
+        if let Shape::Mend { marker, kept, .. } = &self.shape {
             let filled = self.filled();
-            let mut set = vec![
-                sql!("{} = CASE WHEN {} THEN {} ELSE {} END", column.name, filled, column.name, mend.over_table()),
-                sql!("{} = CASE WHEN {} THEN {} ELSE true END", marker, filled, marker),
-            ];
+            let mends = self.old.iter().zip(&self.mend);
+            let mut set: Vec<Sql> = mends
+                .map(|(column, mend)| {
+                    sql!("{} = CASE WHEN {} THEN {} ELSE {} END", column.name, filled, column.name, mend.over_table())
+                })
+                .collect();
+            set.push(sql!("{} = CASE WHEN {} THEN {} ELSE true END", marker, filled, marker));
             set.extend(
-                kept.iter().map(|kept| sql!("{} = CASE WHEN {} THEN {} ELSE {} END", kept, filled, kept, column.name)),
+                self.old.iter().zip(kept).map(|(column, kept)| {
+                    sql!("{} = CASE WHEN {} THEN {} ELSE {} END", kept, filled, kept, column.name)
+                }),
             );
             return set;
         }
@@ -403,31 +434,8 @@ impl Group {
     }
 
     fn forward_body(&self, mode: Mode) -> Sql {
-        if let (Some(mend), Shape::Mend { marker, kept, .. }, Some(column)) =
-            (&self.mend, &self.shape, self.old.first())
-        {
-            let (name, written) = (&column.name, changed(std::slice::from_ref(&column.name)));
-            // What was mended before keeps the value from before.
-            let keep = kept.as_ref().map_or_else(
-                || sql!(""),
-                |kept| sql!("IF NEW.{} IS NOT TRUE OR {} THEN NEW.{} := NEW.{}; END IF; ", marker, written, kept, name),
-            );
-            let forget = kept.as_ref().map_or_else(|| sql!(""), |kept| sql!(" NEW.{} := NULL;", kept));
-            let mut mend = sql!("{}NEW.{} := {}; NEW.{} := true;", keep, name, mend.over_new(), marker);
-            if mode == Mode::Parking {
-                let own = || std::iter::once(marker).chain(kept);
-                let old = Sql::join(own().map(|name| sql!("NEW.{} := OLD.{};", name, name)), " ");
-                let none = Sql::join(own().map(|name| sql!("NEW.{} := NULL;", name)), " ");
-                mend = guarded(&mend, &sql!("IF TG_OP = 'UPDATE' THEN {} ELSE {} END IF;", old, none));
-            }
-            return sql!(
-                "  IF NOT {} THEN\n    {}\n  ELSIF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;{}\n  END IF;\n",
-                self.filled_in(Row::New),
-                mend,
-                written,
-                marker,
-                forget
-            );
+        if let Shape::Mend { marker, kept, .. } = &self.shape {
+            return self.mend_body(marker, kept, mode);
         }
         if self.new.is_empty() {
             // A column that goes without a successor: new code does not name it.
@@ -503,16 +511,52 @@ impl Group {
         )
     }
 
+    fn mend_body(&self, marker: &Ident, kept: &[Ident], mode: Mode) -> Sql {
+        let written = changed(&self.old_names());
+        let pairs = self.old.iter().zip(kept);
+        let keep = Sql::join(pairs.map(|(column, kept)| sql!("NEW.{} := NEW.{};", kept, column.name)), " ");
+        // What was mended before keeps the value from before.
+        let keep = if kept.is_empty() {
+            sql!("")
+        } else {
+            sql!("IF NEW.{} IS NOT TRUE OR {} THEN {} END IF; ", marker, written, keep)
+        };
+        let assign = match (self.old.as_slice(), self.mend.as_slice()) {
+            ([column], [mend]) => sql!("NEW.{} := {};", column.name, mend.over_new()),
+            // Together: each value is made of the row as it was written.
+            _ => sql!(
+                "SELECT {} INTO {};",
+                Sql::join(self.mend.iter().map(Expr::over_new), ", "),
+                Sql::join(self.old.iter().map(|column| sql!("NEW.{}", column.name)), ", ")
+            ),
+        };
+        let mut mend = sql!("{}{} NEW.{} := true;", keep, assign, marker);
+        // A row that breaks a foreign key is refused by the key itself, whatever becomes of its value here.
+        if mode == Mode::Parking && self.reference().is_none() {
+            let own = std::iter::once(marker).chain(kept);
+            let old = Sql::join(own.map(|name| sql!("NEW.{} := OLD.{};", name, name)), " ");
+            mend = guarded(&mend, &sql!("IF TG_OP = 'UPDATE' THEN {} ELSE {} END IF;", old, forget(marker, kept)));
+        }
+        let broken = match self.reference() {
+            Some(reference) => reference.is_broken(),
+            None => sql!("NOT {}", self.filled_in(Row::New)),
+        };
+        sql!(
+            "  IF {} THEN\n    {}\n  ELSIF TG_OP = 'UPDATE' AND {} THEN\n    {}\n  END IF;\n",
+            broken,
+            mend,
+            written,
+            forget(marker, kept)
+        )
+    }
+
     fn reverse_body(&self) -> Sql {
-        if let (Shape::Mend { marker, kept, .. }, Some(column)) = (&self.shape, self.old.first()) {
+        if let Shape::Mend { marker, kept, .. } = &self.shape {
             // A value that was written since is nobody's mended one any more.
-            let written = changed(std::slice::from_ref(&column.name));
-            let forget = kept.as_ref().map_or_else(|| sql!(""), |kept| sql!(" NEW.{} := NULL;", kept));
             return sql!(
-                "  IF TG_OP = 'UPDATE' AND {} THEN\n    NEW.{} := NULL;{}\n  END IF;\n",
-                written,
-                marker,
-                forget
+                "  IF TG_OP = 'UPDATE' AND {} THEN\n    {}\n  END IF;\n",
+                changed(&self.old_names()),
+                forget(marker, kept)
             );
         }
         if let (Shape::Retype { name }, Some(old)) = (&self.shape, self.old.first()) {
@@ -552,7 +596,7 @@ impl Group {
 
     /// Whether the new value may be one that can't be computed for some row.
     pub(super) fn may_fail(&self) -> bool {
-        self.mend.is_some() || self.takes() || self.new.iter().any(|column| self.column_may_fail(column))
+        !self.mend.is_empty() || self.takes() || self.new.iter().any(|column| self.column_may_fail(column))
     }
 
     /// When the UPDATE trigger must fire.
@@ -571,6 +615,7 @@ impl Group {
         let mut columns = self.old_names();
         columns.extend(self.new_names());
         columns.extend(self.shared_up());
+        columns.extend(self.reference().into_iter().flat_map(Reference::pointing));
         if self.new.is_empty() {
             columns.extend(self.shared_down());
         }
@@ -582,6 +627,8 @@ impl Group {
             // What may fail is computed where that can be caught. A row that is not filled has an empty side.
             // A trigger's condition holds no subquery; its function asks the rest.
             conditions.extend(self.new.iter().map(|column| sql!("NEW.{} IS NULL", column.name)));
+        } else if let Some(reference) = self.reference() {
+            conditions.push(reference.may_be_broken());
         } else if self.fills() {
             conditions.push(sql!("NOT {}", self.filled_in(Row::New)));
         }
@@ -596,6 +643,11 @@ fn guarded(statements: &Sql, otherwise: &Sql) -> Sql {
         statements,
         otherwise
     )
+}
+
+/// A row's values are nobody's mended ones any more.
+fn forget(marker: &Ident, kept: &[Ident]) -> Sql {
+    Sql::join(std::iter::once(marker).chain(kept).map(|name| sql!("NEW.{} := NULL;", name)), " ")
 }
 
 /// The names of what keeps one table in sync for one migration.
@@ -668,13 +720,18 @@ pub(super) fn function(names: &Names, groups: &[&Group], mode: Mode, search_path
         body = sql!("{}{}", body, group.body(mode));
     }
     let text = sql!("\n{}{}  RETURN NEW;\nEND\n", declare, body);
-    let path = search_path.iter().map(|schema| sql!("{}, ", Ident::new(schema.as_str())));
     // Who writes the table need not be allowed to read the others.
     let definer = groups.iter().any(|group| group.reads() && mode != Mode::Reverse);
+    trigger_function(&names.function, definer, search_path, text)
+}
+
+/// A trigger's function, which finds what the migration's own session finds.
+pub(super) fn trigger_function(name: &TableName, definer: bool, search_path: &[String], text: Sql) -> Sql {
+    let path = search_path.iter().map(|schema| sql!("{}, ", Ident::new(schema.as_str())));
     let definer = if definer { sql!(" SECURITY DEFINER") } else { sql!("") };
     sql!(
         "CREATE OR REPLACE FUNCTION {}() RETURNS trigger LANGUAGE plpgsql{} SET search_path = pg_catalog, {}pg_temp AS {}",
-        names.function,
+        name,
         definer,
         Sql::join(path, ""),
         DollarQuoted(text)

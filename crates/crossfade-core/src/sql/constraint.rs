@@ -30,8 +30,8 @@ pub struct ConstraintDefinition {
 pub enum ConstraintForm {
     /// `CHECK`, with its condition where it can be shown as an expression.
     Check(Option<Expr>),
-    /// `FOREIGN KEY`, and where it points to.
-    ForeignKey(Option<ObjectRef>),
+    /// `FOREIGN KEY`.
+    ForeignKey(Box<ForeignKeyDefinition>),
     /// `UNIQUE`.
     Unique(Box<KeyDefinition>),
     /// `PRIMARY KEY`.
@@ -40,6 +40,27 @@ pub enum ConstraintForm {
     Exclude,
     /// `NOT NULL` with a name, PostgreSQL 18 and up.
     NotNull,
+}
+
+/// What stands behind a FOREIGN KEY.
+#[derive(Clone, Debug)]
+pub struct ForeignKeyDefinition {
+    /// The table that it points to.
+    pub references: Option<ObjectRef>,
+    /// The columns that it points to; empty where they are left to that table's primary key.
+    pub referenced_columns: Vec<String>,
+    /// `MATCH FULL`.
+    pub full: bool,
+    /// Whether it refuses a DELETE of what is pointed to, and does nothing of its own then.
+    pub refuses_delete: bool,
+    /// Whether it refuses that the columns that are pointed to change.
+    pub refuses_update: bool,
+    /// Whether it may be checked at commit.
+    pub deferrable: bool,
+    /// Whether it is checked at all.
+    pub enforced: bool,
+    /// `PERIOD`: ranges of time point to others.
+    pub period: bool,
 }
 
 /// What stands behind a UNIQUE or a PRIMARY KEY.
@@ -91,8 +112,7 @@ pub(super) fn constraint_definition(constraint: &protobuf::Constraint) -> Constr
             (ConstraintForm::Check(condition), columns)
         }
         ConstrType::ConstrForeign => {
-            let references = constraint.pktable.as_ref().map(|table| object(Some(table)));
-            (ConstraintForm::ForeignKey(references), strings(&constraint.fk_attrs))
+            (ConstraintForm::ForeignKey(Box::new(foreign_key(constraint))), strings(&constraint.fk_attrs))
         }
         ConstrType::ConstrUnique => (ConstraintForm::Unique(Box::new(key(constraint))), strings(&constraint.keys)),
         ConstrType::ConstrPrimary => (ConstraintForm::PrimaryKey(Box::new(key(constraint))), strings(&constraint.keys)),
@@ -143,6 +163,21 @@ fn key(constraint: &protobuf::Constraint) -> KeyDefinition {
         timing,
         nulls_not_distinct: constraint.nulls_not_distinct,
         without_overlaps: constraint.without_overlaps,
+    }
+}
+
+fn foreign_key(constraint: &protobuf::Constraint) -> ForeignKeyDefinition {
+    // NO ACTION and RESTRICT.
+    let refuses = |action: &str| matches!(action, "a" | "r" | "");
+    ForeignKeyDefinition {
+        references: constraint.pktable.as_ref().map(|table| object(Some(table))),
+        referenced_columns: strings(&constraint.pk_attrs),
+        full: constraint.fk_matchtype == "f",
+        refuses_delete: refuses(&constraint.fk_del_action),
+        refuses_update: refuses(&constraint.fk_upd_action),
+        deferrable: constraint.deferrable,
+        enforced: constraint.is_enforced,
+        period: constraint.fk_with_period || constraint.pk_with_period,
     }
 }
 

@@ -30,6 +30,7 @@ pub use comment::Commented;
 pub use comment::commented;
 pub use constraint::ConstraintDefinition;
 pub use constraint::ConstraintForm;
+pub use constraint::ForeignKeyDefinition;
 pub use constraint::KeyDefinition;
 pub use constraint::Timing;
 pub use error::SyntaxError;

@@ -17,6 +17,7 @@ mod laws;
 mod live;
 mod locks;
 mod model;
+mod orphans;
 mod park;
 mod partitions;
 mod plain;

@@ -126,7 +126,7 @@ impl Retype {
                 old: vec![self.old_column(cx, down)],
                 new: vec![NewColumn { name: shadow, type_name: self.to.type_name.clone(), up }],
                 until: Until::Contract,
-                mend: None,
+                mend: Vec::new(),
                 loud: false,
                 counts: false,
             },

@@ -3,6 +3,8 @@
 use super::super::add_constraint::AddConstraint;
 use super::super::add_key::AddKey;
 use super::super::mend_check::MendCheck;
+use super::super::mend_foreign_key::MendForeignKey;
+use super::super::no_table;
 use super::Pending;
 use super::Reader;
 use crate::catalog::ConstraintKind;
@@ -17,10 +19,12 @@ use crate::sql::ColumnDefinition;
 use crate::sql::ConstraintDefinition;
 use crate::sql::ConstraintForm;
 use crate::sql::Expr;
+use crate::sql::ForeignKeyDefinition;
 use crate::sql::Generated;
 use crate::sql::Literal;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
+use crate::step::Claim;
 
 /// The name that the server gives to a constraint which has none.
 pub(super) fn constraint_name(
@@ -154,6 +158,9 @@ impl Reader<'_> {
                 };
                 self.operations.push((position, Box::new(operation)));
             }
+            ConstraintForm::ForeignKey(key) if !statement.up.is_empty() => {
+                self.read_mended_key(position, statement, table, constraint, key);
+            }
             // A NOT NULL with a name of its own (PostgreSQL 18) is proven by itself, and keeps the name.
             ConstraintForm::Check(_) | ConstraintForm::ForeignKey(_) | ConstraintForm::NotNull => {
                 let operation = AddConstraint {
@@ -191,6 +198,62 @@ impl Reader<'_> {
                     .help("accept the lock: `-- crossfade: direct REASON`"),
             ),
         }
+    }
+
+    /// ADD FOREIGN KEY with a value for rows that point to nothing.
+    fn read_mended_key(
+        &mut self,
+        position: usize,
+        statement: &Statement,
+        table: &Table,
+        constraint: &ConstraintDefinition,
+        key: &ForeignKeyDefinition,
+    ) {
+        let span = statement.parsed.span;
+        if let Some(column) = constraint.columns.iter().find(|column| self.is_pending(&table.name, column)) {
+            return self.refuse_chain(&table.name, column, span);
+        }
+        let referenced = match &key.references {
+            Some(name) => match self.catalog().resolve(name).cloned() {
+                Some(referenced) => referenced,
+                None => {
+                    self.findings.push(no_table(self.cx, name, span));
+                    return;
+                }
+            },
+            None => return,
+        };
+        let keys: Vec<String> = match key.referenced_columns.as_slice() {
+            [] => referenced.key().into_iter().map(str::to_owned).collect(),
+            given => given.to_vec(),
+        };
+        let mut ups = Vec::new();
+        let mut reads: Vec<Claim> = Vec::new();
+        for column in &constraint.columns {
+            if let Some(up) = self.up_of(statement, table, column) {
+                reads.extend(self.reads_of(position, &up));
+                self.touch(position, &table.name, column);
+                ups.push((column.clone(), up));
+            }
+        }
+        let pointed = keys.iter().map(|key| Claim { table: referenced.name.clone(), column: Some(key.clone()) });
+        let rest = constraint.columns.iter().map(|own| Claim { table: table.name.clone(), column: Some(own.clone()) });
+        let taken: Vec<Claim> = pointed.chain(rest).collect();
+        self.taken.extend(taken.iter().map(|claim| (position, claim.clone())));
+        reads.extend(taken);
+        let operation = MendForeignKey {
+            table: table.clone(),
+            name: constraint.name.clone().unwrap_or_default(),
+            text: statement.parsed.text.clone(),
+            columns: constraint.columns.clone(),
+            key: key.clone(),
+            referenced,
+            keys,
+            ups,
+            reads,
+            span,
+        };
+        self.operations.push((position, Box::new(operation)));
     }
 
     /// Whether an earlier statement of the file writes rows of the table: what is true of them now may not be true then.

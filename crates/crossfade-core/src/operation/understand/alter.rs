@@ -247,7 +247,7 @@ impl Reader<'_> {
     }
 
     /// What the file says that a column's value is.
-    fn up_of(&mut self, statement: &Statement, table: &Table, column: &str) -> Option<Expr> {
+    pub(super) fn up_of(&mut self, statement: &Statement, table: &Table, column: &str) -> Option<Expr> {
         let value = value_for(&statement.up, column)?;
         match self.lifted(table, None, &value) {
             Ok(value) => Some(value),

@@ -531,7 +531,7 @@ fn value_for(directives: &[ValueDirective], column: &str) -> Option<Expr> {
 
 fn unused(directive: &ValueDirective) -> Finding {
     Finding::error("unused-directive", directive.span, "the statement behind this directive takes no such value")
-        .help("`up` stands in front of ADD COLUMN, SET NOT NULL, ALTER TYPE and ADD CHECK, `down` in front of DROP COLUMN and ALTER TYPE")
+        .help("`up` stands in front of ADD COLUMN, SET NOT NULL, ALTER TYPE, ADD CHECK and ADD FOREIGN KEY, `down` in front of DROP COLUMN and ALTER TYPE")
 }
 
 fn is_null_test(filter: &Expr, column: &str) -> bool {

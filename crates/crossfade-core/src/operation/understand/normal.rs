@@ -145,7 +145,10 @@ fn takes_up(command: &AlterCommand) -> Vec<String> {
     match command {
         AlterCommand::AddColumn { column, .. } => vec![column.name.clone()],
         AlterCommand::AlterType { column, .. } | AlterCommand::SetNotNull { column } => vec![column.clone()],
-        AlterCommand::AddConstraint(constraint) if matches!(constraint.form, ConstraintForm::Check(_)) => {
+        AlterCommand::AddConstraint(constraint)
+            if matches!(constraint.form, ConstraintForm::Check(_) | ConstraintForm::ForeignKey(_))
+                && !constraint.not_valid =>
+        {
             constraint.columns.clone()
         }
         AlterCommand::DropColumn { .. }
