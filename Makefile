@@ -6,8 +6,9 @@ LAWS_ARGS := --all
 CASES := 0
 SEED := $(shell date +%s)
 ROWS := 100000
+TURNS := 3
 
-.PHONY: help demo test soak build lint laws clean
+.PHONY: help demo test soak bench build lint laws clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
@@ -28,6 +29,11 @@ soak: ## the stress test with many rows, then random migrations until stopped (R
 	export CROSSFADE_SOAK=1 CROSSFADE_GENERATED_CASES=$(CASES) CROSSFADE_GENERATED_SEED=$(SEED) CROSSFADE_STRESS_ROWS=$(ROWS) && \
 	set -x && cargo test -p crossfade --test proofs stress:: survival:: -- --include-ignored --nocapture && \
 	cargo test -p crossfade --test proofs generated:: -- --nocapture
+
+bench: ROWS := 3000000
+bench: ## the backfill beside one big UPDATE and batches by hand, as a table of ratios (ROWS=100000 TURNS=1 for a quick look)
+	@installed=$$(scripts/setup) && export CROSSFADE_PG_BIN=$$installed ROWS=$(ROWS) TURNS=$(TURNS) && \
+	set -x && cargo bench -p crossfade-cli --bench backfill
 
 build: ## the release binary
 	@scripts/setup > /dev/null
