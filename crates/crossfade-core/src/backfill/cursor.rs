@@ -49,7 +49,7 @@ impl Default for Segment {
 
 impl Segment {
     /// Blocks that are worth a segment of their own.
-    const BLOCKS: u64 = 128;
+    const BLOCKS: u64 = 1024;
     /// Most segments of a relation: enough for the workers to end at about the same time.
     const MOST: u64 = 16;
 

@@ -65,14 +65,14 @@ mod tests {
     #[test]
     fn segments_of_one_relation_add_up() {
         let backfill = of_units(&[1000]);
-        let segments = Segment::all(256);
+        let segments = Segment::all(2048);
         assert_eq!(segments.len(), 2);
-        let begin = |segment| Cursor::start_of_segment(0, 1, 256, 64, segment);
+        let begin = |segment| Cursor::start_of_segment(0, 1, 2048, 64, segment);
         let (first, second) = (begin(segments[0]), begin(segments[1]));
         assert_eq!(fraction(&backfill, []), 0.0);
         assert_eq!(fraction(&backfill, [&first]), 0.0);
         let half = first.next(4, 64);
-        assert_eq!(fraction(&backfill, [&half, &second]), 16.0 / 256.0);
+        assert_eq!(fraction(&backfill, [&half, &second]), 16.0 / 2048.0);
         let mut end = second.clone();
         while !end.is_done() {
             end = end.next(4, 64);

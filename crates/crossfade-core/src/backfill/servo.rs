@@ -38,6 +38,7 @@ pub struct Sample {
 const SAMPLES: usize = 5;
 const GROWTH: f64 = 1.5;
 const PANIC: f64 = 5.0;
+const GAPS: u32 = 3;
 
 /// Sizes chunks by their own time and log.
 #[derive(Clone, Debug)]
@@ -45,12 +46,14 @@ pub struct ChunkServo {
     limits: ServoLimits,
     blocks: f64,
     pressures: Vec<f64>,
+    /// Chunks in a row that found nothing to do.
+    gaps: u32,
 }
 
 impl ChunkServo {
     /// Starts with this many blocks.
     pub fn new(limits: ServoLimits, blocks: u64) -> ChunkServo {
-        let mut servo = ChunkServo { limits, blocks: blocks as f64, pressures: Vec::new() };
+        let mut servo = ChunkServo { limits, blocks: blocks as f64, pressures: Vec::new(), gaps: 0 };
         servo.clamp();
         servo
     }
@@ -69,6 +72,7 @@ impl ChunkServo {
 
     /// Takes in what a chunk took and wrote.
     pub fn record(&mut self, sample: Sample) {
+        self.gaps = 0;
         let time = sample.took.as_secs_f64() / self.limits.target.as_secs_f64().max(0.001);
         let wal = sample.wal as f64 / self.limits.target_wal.max(1) as f64;
         let pressure = time.max(wal);
@@ -86,6 +90,15 @@ impl ChunkServo {
             }
         }
         self.clamp();
+    }
+
+    /// Takes in that a chunk found nothing to do. After a few of them the next are bigger: where much is done already, or empty, it is passed by quickly.
+    pub fn gap(&mut self) {
+        self.gaps += 1;
+        if self.gaps >= GAPS {
+            self.blocks *= GROWTH;
+            self.clamp();
+        }
     }
 
     /// Takes in that a chunk ended in a lock timeout or a deadlock.
@@ -117,6 +130,18 @@ mod tests {
             servo.record(Sample { took: Duration::from_millis(1), wal: 1, blocks: servo.blocks() });
         }
         assert_eq!(servo.blocks(), 1);
+    }
+
+    #[test]
+    fn passes_by_what_is_done_in_ever_bigger_steps() {
+        let mut servo = ChunkServo::new(ServoLimits::default(), 32);
+        servo.gap();
+        servo.gap();
+        assert_eq!(servo.blocks(), 32);
+        servo.gap();
+        assert_eq!(servo.blocks(), 48);
+        (0..40).for_each(|_| servo.gap());
+        assert_eq!(servo.blocks(), ServoLimits::default().max_blocks);
     }
 
     proptest! {

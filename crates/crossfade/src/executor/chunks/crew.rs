@@ -157,9 +157,13 @@ impl Crew<'_> {
             let result = worker.fill_blocks(fill, lane, self.lanes.width(lane.at.unit)).await;
             match result {
                 Ok(Blocks::Filled(filled)) => {
-                    if filled.progress.rows > lane.rows {
-                        self.lanes.steer(lane.at.unit, |servo| servo.record(filled.sample));
-                    }
+                    let changed = filled.progress.rows > lane.rows;
+                    self.lanes.steer(
+                        lane.at.unit,
+                        |servo| {
+                            if changed { servo.record(filled.sample) } else { servo.gap() }
+                        },
+                    );
                     return Ok(Some(filled));
                 }
                 Ok(Blocks::TooMany(rows)) => {

@@ -49,6 +49,9 @@ const FIRST_BLOCKS: u64 = 32;
 /// The share of the server's buffers that the windows of all workers may take: a window is read once for each of its stripes.
 const BUFFER_SHARE: u64 = 8;
 
+/// A window may have so many blocks whatever the server's buffers: in smaller ones the stripes are not worth their transactions.
+const LEAST_WINDOW: u64 = 512;
+
 /// One connection at work on chunks.
 #[derive(Clone, Copy)]
 pub(super) struct Worker<'a> {
@@ -79,7 +82,7 @@ impl Executor<'_> {
         Ok(ServoLimits {
             target: self.config.backfill.target,
             target_wal: self.config.backfill.target_wal,
-            max_blocks: room.clamp(64, defaults.max_blocks),
+            max_blocks: room.clamp(LEAST_WINDOW, defaults.max_blocks),
             ..defaults
         })
     }
