@@ -120,13 +120,13 @@ impl Start {
     }
 }
 
-/// Waits until a query says `t`.
+/// Waits until a query says `t`; that it does not know yet (NULL) is not `t`.
 pub async fn until(database: &Database, query: &str) {
     let client = database.connect().await;
     let begun = Instant::now();
     loop {
         let row = client.query_one(query, &[]).await.unwrap_or_else(|error| panic!("{}", crate::text_of(&error)));
-        if row.get::<_, bool>(0) {
+        if row.get::<_, Option<bool>>(0) == Some(true) {
             return;
         }
         assert!(begun.elapsed() < Duration::from_secs(20), "it never came true: {query}");
