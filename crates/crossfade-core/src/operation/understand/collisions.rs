@@ -58,8 +58,12 @@ impl Reader<'_> {
                     && !new_column_index
                 {
                     findings.push(
-                        Finding::error("interference", statement.parsed.span, format!("this names {table}.{column}, which this file changes in phases"))
-                            .help("put it into the next migration, after contract; or say that it may run at once: `-- crossfade: direct REASON`"),
+                        Finding::error(
+                            "interference",
+                            statement.parsed.span,
+                            format!("this names {table}.{column}, which this file changes in phases"),
+                        )
+                        .help(way_out(&statement.parsed.kind)),
                     );
                     break;
                 }
@@ -92,5 +96,13 @@ impl Reader<'_> {
             }
             _ => false,
         })
+    }
+}
+
+fn way_out(kind: &StatementKind) -> &'static str {
+    if matches!(kind, StatementKind::Update(_)) {
+        "say what becomes of such values where the column changes (USING, or `up`): that holds for what old code still writes, too; or put it into the next migration, after contract; or say that it may run at once: `-- crossfade: direct REASON`"
+    } else {
+        "put it into the next migration, after contract; or say that it may run at once: `-- crossfade: direct REASON`"
     }
 }
