@@ -14,6 +14,9 @@ use crate::observer::Notice;
 /// The pace of a VACUUM beside an application: some times that of autovacuum by default, which a table waits for too long.
 const GENTLE: &str = "SET vacuum_cost_delay = '2ms'; SET vacuum_cost_limit = 1000; SET lock_timeout = '5s'";
 
+/// An ANALYZE is one transaction with a snapshot: pauses in it would only keep that open for longer.
+const BRISK: &str = "SET vacuum_cost_delay = 0; SET lock_timeout = '5s'";
+
 /// The next transaction when a backfill began or was taken up again: dead row versions of it can go once no snapshot is older.
 pub(super) struct Horizon(String);
 
@@ -31,7 +34,8 @@ impl Executor<'_> {
     /// Statistics first: the next plans of the application hang on them.
     pub(super) async fn tidy(&mut self, backfill: &Backfill, horizon: Option<Horizon>) -> Result<()> {
         let (Some(tidy), Some(horizon)) = (&backfill.tidy, horizon) else { return Ok(()) };
-        self.try_gently(&tidy.analyze, &format!("the statistics of {} are left to autovacuum", backfill.table)).await?;
+        self.attempt(BRISK, &tidy.analyze, &format!("the statistics of {} are left to autovacuum", backfill.table))
+            .await?;
         let Some(vacuum) = &tidy.vacuum else { return Ok(()) };
         // Who holds back the horizon, where somebody does: a session, a prepared transaction, a slot.
         let query = "SELECT what FROM (\
@@ -51,12 +55,12 @@ impl Executor<'_> {
             self.observer.notice(Notice::Info { text });
             return Ok(());
         }
-        self.try_gently(vacuum, &format!("the dead rows of {} are left to autovacuum", backfill.table)).await
+        self.attempt(GENTLE, vacuum, &format!("the dead rows of {} are left to autovacuum", backfill.table)).await
     }
 
     /// Runs what may as well not be done.
-    async fn try_gently(&mut self, statement: &Sql, otherwise: &str) -> Result<()> {
-        self.client.batch_execute(GENTLE).await.doing("prepare the session")?;
+    async fn attempt(&mut self, pace: &str, statement: &Sql, otherwise: &str) -> Result<()> {
+        self.client.batch_execute(pace).await.doing("prepare the session")?;
         let run = async { self.client.batch_execute(statement.as_str()).await.doing("tidy up") };
         let done = tokio::select! {
             done = run => done,
