@@ -203,6 +203,9 @@ pub struct BackfillArgs {
     /// Rows that one transaction changes at the most
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub batch_size: Option<u64>,
+    /// Connections that fill existing rows at the same time; 2, or as crossfade.toml says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=crossfade::config::MOST_WORKERS as i64))]
+    pub workers: Option<u16>,
     /// Set rows aside that the server refuses, and fill the others
     #[arg(long)]
     pub park: bool,

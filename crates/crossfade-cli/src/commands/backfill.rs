@@ -19,7 +19,12 @@ pub(super) async fn run(args: &BackfillArgs, context: &Context) -> Result<u8> {
     })?;
     let (migrator, mut progress) = context.runner()?;
     let stop = signals::watch(&context.screen)?;
-    let options = BackfillOptions { batch_size: args.batch_size, park: args.park, wait: args.wait };
+    let options = BackfillOptions {
+        batch_size: args.batch_size,
+        workers: args.workers.map(usize::from),
+        park: args.park,
+        wait: args.wait,
+    };
     let report = migrator.backfill(&request, options, &mut progress, &stop).await?;
     if context.screen.is_json() {
         context.screen.document(&report)?;

@@ -13,6 +13,7 @@ use super::Policy;
 use super::builder::can_be_swept;
 use super::builder::count_units;
 use super::builder::sweep_units;
+use super::builder::vacuum;
 use super::conflicts;
 use super::sync::image_differs;
 use crate::catalog::Catalog;
@@ -44,6 +45,7 @@ use crate::step::PlanKind;
 use crate::step::Preflight;
 use crate::step::Step;
 use crate::step::StepId;
+use crate::step::Tidy;
 use crate::step::Verify;
 
 /// What stands in the place of a migration's version: no file can have it.
@@ -131,12 +133,15 @@ pub fn plan_backfill(
     let least = request.least_stripes(catalog);
     let mut units = sweep_units(catalog, table, &relations, &set, &left);
     units.iter_mut().for_each(|unit| unit.stripes = unit.stripes.max(least));
+    let estimated: u64 = relations.iter().map(|relation| relation.estimated_rows).sum();
+    let tidy = (estimated > policy.small_rows)
+        .then(|| Tidy { analyze: sql!("ANALYZE {} ({})", table.name, name), vacuum: Some(vacuum(&table.name)) });
     let fill = Backfill {
         table: table.name.clone(),
         units,
         quiet: false,
         in_order: false,
-        tidy: None,
+        tidy,
         outcome: Outcome::Verified,
         park: policy.park,
     };
@@ -182,12 +187,13 @@ fn steps(
         hazards,
     };
     let hazards = triggers.iter().map(|trigger| trigger.message.clone()).collect();
+    let strongest = if fill.tidy.is_some() { LockMode::ShareUpdateExclusive } else { LockMode::RowExclusive };
     vec![
         step(
             0,
             format!("fill {target} of {} where it differs", table.name),
             Action::Backfill(fill),
-            locks(LockMode::RowExclusive),
+            locks(strongest),
             hazards,
         ),
         step(

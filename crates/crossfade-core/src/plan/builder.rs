@@ -817,9 +817,7 @@ impl<'a> StepsBuilder<'a> {
         for lock in self.tree_locks(table, LockMode::ShareUpdateExclusive) {
             add_lock(locks, lock);
         }
-        // Cutting off the empty end of a table takes ACCESS EXCLUSIVE.
-        let vacuum = vacuum.then(|| sql!("VACUUM (TRUNCATE false) {}", table.name));
-        Tidy { analyze, vacuum }
+        Tidy { analyze, vacuum: vacuum.then(|| self::vacuum(&table.name)) }
     }
 
     fn sweep(&self, table: &Table, set: Sql, condition: Sql, quiet: bool) -> Backfill {
@@ -1132,6 +1130,11 @@ pub(super) fn stripes(table: &Table) -> u32 {
         16..32 => 8,
         _ => 16,
     }
+}
+
+/// Dead row versions gone. Cutting off the empty end of a table would take ACCESS EXCLUSIVE.
+pub(super) fn vacuum(table: &TableName) -> Sql {
+    sql!("VACUUM (TRUNCATE false) {}", table)
 }
 
 pub(super) fn add_lock(locks: &mut Vec<TableLock>, lock: TableLock) {

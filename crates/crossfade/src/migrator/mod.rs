@@ -70,6 +70,8 @@ pub struct RunOptions {
 pub struct BackfillOptions {
     /// Rows that one transaction may change at the most.
     pub batch_size: Option<u64>,
+    /// How many connections fill rows at the same time; none: as the configuration says.
+    pub workers: Option<usize>,
     /// Set rows aside that the server refuses, and go on around them.
     pub park: bool,
     /// Wait for another runner to finish, instead of refusing.
@@ -159,8 +161,7 @@ impl Migrator {
         stop: &Stop,
     ) -> Result<RunReport> {
         if let Some(workers) = options.workers {
-            let mut own = self.clone();
-            own.config.backfill.workers = workers.clamp(1, crate::config::MOST_WORKERS);
+            let own = self.with_workers(workers);
             return Box::pin(own.migrate(MigrateOptions { workers: None, ..options }, observer, stop)).await;
         }
         let rows = self.look().await?;
@@ -193,6 +194,12 @@ impl Migrator {
             done.push(session.migrate_one(file, row, options.complete).await?);
         }
         Ok(RunReport { format: REPORT_FORMAT, migrations: done })
+    }
+
+    fn with_workers(&self, workers: usize) -> Migrator {
+        let mut own = self.clone();
+        own.config.backfill.workers = workers.clamp(1, crate::config::MOST_WORKERS);
+        own
     }
 
     fn up_to<'f>(&self, files: &'f [SourceFile], to: Option<&str>) -> Result<Vec<&'f SourceFile>> {
@@ -358,7 +365,10 @@ impl Migrator {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<BackfillReport> {
-        backfill::run(self, request, options, observer, stop).await
+        match options.workers {
+            Some(workers) => backfill::run(&self.with_workers(workers), request, options, observer, stop).await,
+            None => backfill::run(self, request, options, observer, stop).await,
+        }
     }
 
     /// Asks whoever runs a migration to wait at the next safe point: of this one, or of all that are under way. Needs no lease.

@@ -492,3 +492,26 @@ fn another_batch_size_goes_on_where_the_first_stopped() {
         assert_eq!(database.value(LEFT).await, "0");
     });
 }
+
+/// Whoever reads the column next is planned by what stands in it now.
+#[test]
+fn a_big_backfill_leaves_statistics_and_no_dead_rows() {
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            let before =
+                "CREATE TABLE t (id integer PRIMARY KEY, v integer, w integer) WITH (autovacuum_enabled = off);
+                INSERT INTO t SELECT g, g % 3 FROM generate_series(1, 12000) AS g; ANALYZE t;";
+            database.run(before).await.expect("before");
+            let project = Project::new(&database, &[]);
+            let options = BackfillOptions { workers: Some(3), ..BackfillOptions::default() };
+            let (request, mut watch, stop) = (request("t", "v", "w"), Watch::default(), Stop::default());
+            let report = project.migrator.backfill(&request, options, &mut watch, &stop).await;
+            assert_eq!(report.map_err(|error| said(&error)).map(|report| report.rows), Ok(12000));
+            let known = "SELECT n_distinct FROM pg_stats WHERE tablename = 't' AND attname = 'w'";
+            assert_eq!(database.value(known).await, "3", "on {}", server.major());
+            let seen = "SELECT relallvisible > 0 FROM pg_class WHERE oid = 't'::regclass";
+            assert_eq!(database.value(seen).await, "t", "it was vacuumed on {}", server.major());
+        }
+    });
+}

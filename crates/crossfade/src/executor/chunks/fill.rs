@@ -44,6 +44,9 @@ use crate::throttle::Gate;
 /// are the first to give way, and it never sees a deadlock (reference, D9).
 const ROW_LOCK_TIMEOUT: Duration = Duration::from_millis(300);
 
+/// Fewer changed rows leave statistics and dead row versions to autovacuum.
+const FEW_ROWS: u64 = 10_000;
+
 /// How often one chunk is tried before its failure counts.
 pub(super) const TRIES: u32 = 60;
 
@@ -61,8 +64,9 @@ impl Executor<'_> {
         let relations = backfill.units.iter().map(|unit| unit.relation.clone()).collect();
         let sampler = self.sampler(step, Work::Writes, relations)?;
         let gate = sampler.gate();
+        let mut changed = 0;
         if backfill.units.iter().any(|unit| unit.keys.is_some()) {
-            self.fill_by_keys(step, backfill, &stored, (replica, &gate)).await?;
+            changed += self.fill_by_keys(step, backfill, &stored, (replica, &gate)).await?;
         }
         let lanes = Lanes::layout(&self.client, backfill, &stored, limits, self.most_rows).await?;
         let mut more = Vec::new();
@@ -123,18 +127,21 @@ impl Executor<'_> {
             return Err(errors.swap_remove(worst));
         }
         self.nothing_is_parked(step, backfill).await?;
-        self.tidy(backfill, snapshot).await?;
+        changed += lanes.progress().0;
+        if changed >= FEW_ROWS {
+            self.tidy(backfill, snapshot).await?;
+        }
         Ok(Done::Unrecorded)
     }
 
-    /// Goes through the relations that are swept by keys, one after the other: no chunk may be done twice.
+    /// Goes through the relations that are swept by keys, one after the other: no chunk may be done twice. Returns how many rows were changed.
     async fn fill_by_keys(
         &mut self,
         step: &Step,
         backfill: &Backfill,
         stored: &[BackfillProgress],
         (replica, gate): (bool, &Gate),
-    ) -> Result<()> {
+    ) -> Result<u64> {
         let mut estimated = 0;
         for unit in backfill.units.iter().filter(|unit| unit.keys.is_some()) {
             estimated += unit.estimated_rows;
@@ -183,7 +190,7 @@ impl Executor<'_> {
                 worker.stop.sleep(gate.rest(done.sample.took)).await;
             }
         }
-        Ok(())
+        Ok(rows)
     }
 }
 
