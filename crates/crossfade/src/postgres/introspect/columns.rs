@@ -3,6 +3,9 @@
 //! How volatile a default is can't be read from `pg_depend`, which leaves out what ships with the server. So it is read
 //! from the stored expression itself: the functions and operators that its nodes name, and the nodes that are volatile
 //! without naming one.
+//!
+//! Among a column's options the server keeps a mark of its own, `pg_attver` (seen in 15.20): it changes when a table is altered, no dump shows
+//! it, and it is left out.
 
 use std::collections::HashMap;
 
@@ -75,7 +78,7 @@ const COLUMNS: &str = "
            CASE WHEN a.attstorage <> t.typstorage THEN
                CASE a.attstorage WHEN 'p' THEN 'PLAIN' WHEN 'e' THEN 'EXTERNAL'
                                  WHEN 'm' THEN 'MAIN' WHEN 'x' THEN 'EXTENDED' END END AS storage,
-           COALESCE(a.attoptions, '{}') AS options,
+           ARRAY(SELECT o.name FROM unnest(a.attoptions) AS o(name) WHERE o.name !~ '^pg_attver=') AS options,
            s.schema AS sequence_schema, s.name AS sequence_name
       FROM unnest($1) AS rel(oid)
       JOIN pg_attribute a ON a.attrelid = rel.oid AND a.attnum > 0 AND NOT a.attisdropped
