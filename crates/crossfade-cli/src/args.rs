@@ -39,8 +39,8 @@ impl Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub struct Global {
-    /// The database: postgres://user@host:port/database. Without it, the libpq variables (PGHOST …) and ~/.pgpass
-    #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true, global = true)]
+    /// The database: postgres://user@host:port/database. Without it MIGRATION_DATABASE_URL, DATABASE_URL, or the libpq variables (PGHOST …) and ~/.pgpass
+    #[arg(long, value_name = "URL", global = true)]
     pub database_url: Option<String>,
     /// The folder with crossfade.toml
     #[arg(long, value_name = "FOLDER", default_value = ".", global = true)]

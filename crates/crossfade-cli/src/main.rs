@@ -40,7 +40,7 @@ fn run(mut cli: Cli, screen: &Screen) -> Result<u8> {
     start_log(&cli.global, &variables)?;
     variables.report_skipped();
     if cli.global.database_url.as_deref().is_none_or(str::is_empty) {
-        cli.global.database_url = variables.get("DATABASE_URL");
+        cli.global.database_url = variables.get("MIGRATION_DATABASE_URL").or_else(|| variables.get("DATABASE_URL"));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

@@ -17,7 +17,9 @@ impl Variables {
         let Ok(lines) = dotenvy::dotenv_iter() else { return variables };
         for (at, line) in lines.enumerate() {
             match line {
-                Ok((name, value)) if name == "DATABASE_URL" || name.starts_with("PG") => {
+                Ok((name, value))
+                    if matches!(name.as_str(), "MIGRATION_DATABASE_URL" | "DATABASE_URL") || name.starts_with("PG") =>
+                {
                     variables.dotenv.insert(name, value);
                 }
                 Ok(_) => {}

@@ -150,13 +150,13 @@ fn refused(statement: &ParsedStatement, no_transaction: bool) -> Option<Finding>
             )
             .help("take the statement out, or split the file where it stands"),
         ),
-        StatementKind::CopyFromStdin => Some(
+        StatementKind::CopyFromStdin { .. } => Some(
             Finding::error(
                 "copy-from-stdin",
                 statement.span,
-                "COPY … FROM STDIN takes its rows from a client, and here is none",
+                "COPY … FROM STDIN has no rows behind it",
             )
-            .help("write the rows as INSERT … VALUES, or load them with psql"),
+            .help("they stand on the lines behind it, as pg_dump writes them, and a line with \\. ends them"),
         ),
         StatementKind::NotInTransaction { repeatable: true, .. } if no_transaction => None,
         StatementKind::NotInTransaction { what, repeatable: true, .. } => Some(

@@ -205,11 +205,21 @@ pub struct Statement {
     pub sql: Sql,
     /// Where it stands in the migration's file, for errors.
     pub at: Option<crate::sql::Span>,
+    /// The rows of a COPY … FROM STDIN, as the file has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<String>,
+}
+
+impl Statement {
+    /// A statement of the file that runs as it stands there.
+    pub fn at(sql: Sql, span: crate::sql::Span) -> Statement {
+        Statement { sql, at: Some(span), rows: None }
+    }
 }
 
 impl From<Sql> for Statement {
     fn from(sql: Sql) -> Statement {
-        Statement { sql, at: None }
+        Statement { sql, at: None, rows: None }
     }
 }
 

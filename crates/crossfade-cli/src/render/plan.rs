@@ -90,7 +90,12 @@ fn show_action(action: &Action) -> String {
     match action {
         Action::Ddl(ddl) => {
             let locks = ddl.lock_first.iter().map(lock_table);
-            let statements = ddl.statements.iter().map(|statement| closed(statement.sql.as_str()));
+            let statements = ddl.statements.iter().map(|statement| {
+                let rows =
+                    statement.rows.as_ref().map(|rows| human::counted(rows.lines().count() as u64, "line", "lines"));
+                let rows = rows.map(|lines| format!("with {lines} of the file\n")).unwrap_or_default();
+                closed(statement.sql.as_str()) + &rows
+            });
             locks.chain(statements).collect()
         }
         Action::Concurrently(concurrently) => {

@@ -63,7 +63,13 @@ fn show_action(action: &Action, lock_timeout: Duration) -> String {
         Action::Ddl(ddl) => {
             let mut out = format!("BEGIN;\nSET LOCAL lock_timeout = '{}ms';\n", lock_timeout.as_millis());
             out.extend(ddl.lock_first.iter().map(lock_table));
-            out.extend(ddl.statements.iter().map(|statement| closed(statement.sql.as_str())));
+            for statement in &ddl.statements {
+                out.push_str(&closed(statement.sql.as_str()));
+                if let Some(rows) = &statement.rows {
+                    out.push_str(rows);
+                    out.push_str("\\.\n");
+                }
+            }
             out + "COMMIT;\n"
         }
         Action::Concurrently(concurrently) => {

@@ -91,7 +91,7 @@ impl Operation for AddConstraint {
         }
         locks.sort();
         locks.dedup();
-        let add = Statement { sql: sql!("{} NOT VALID", self.text), at: Some(self.span) };
+        let add = Statement::at(sql!("{} NOT VALID", self.text), self.span);
         let undo = sql!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table.name, ident);
         // Dropping a foreign key takes the strongest lock on both tables.
         let back = locks.iter().map(|lock| TableLock::new(lock.table.clone(), LockMode::AccessExclusive)).collect();
@@ -172,7 +172,7 @@ impl AddConstraint {
             steps.as_written(
                 phase,
                 format!("add {name} to {}, for new writes", leaf.name),
-                Statement { sql: sql!("{} NOT VALID", add), at: Some(self.span) },
+                Statement::at(sql!("{} NOT VALID", add), self.span),
                 Some((drop(&leaf.name), lock(&one, LockMode::AccessExclusive))),
                 lock(&one, LockMode::ShareRowExclusive),
                 Vec::new(),
@@ -190,7 +190,7 @@ impl AddConstraint {
         let locks = take_over_locks(cx.catalog, table, referenced);
         let all: Vec<TableName> = locks.iter().map(|lock| lock.table.clone()).collect();
         let back = lock(&all, LockMode::AccessExclusive);
-        let statement = |sql: Sql, at| Statement { sql, at };
+        let statement = |sql: Sql, at| Statement { sql, at, rows: None };
         let take_over = vec![statement(self.text.clone(), Some(self.span))];
         steps.step(
             Phase::Migrate,

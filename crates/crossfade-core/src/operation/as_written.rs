@@ -179,6 +179,7 @@ pub(crate) fn as_written(
         (undo, locks)
     });
     let at = Some(statement.parsed.span);
+    let rows = statement.parsed.rows_behind.map(|span| span.of(&cx.migration.text).to_owned());
     let phase = statement.phase.unwrap_or(Phase::Expand);
     if let StatementKind::NotInTransaction { .. } = &statement.parsed.kind {
         return steps.outside(phase, summary(statement), statement.parsed.text.clone(), locks);
@@ -186,7 +187,7 @@ pub(crate) fn as_written(
     steps.as_written(
         phase,
         summary(statement),
-        crate::step::Statement { sql: statement.parsed.text.clone(), at },
+        crate::step::Statement { sql: statement.parsed.text.clone(), at, rows },
         undo,
         locks,
         hazards,
@@ -256,7 +257,7 @@ fn dropped_foreign_keys(catalog: &Catalog, kind: &StatementKind) -> Vec<TableNam
         | StatementKind::CreateTable { .. }
         | StatementKind::Transaction(_)
         | StatementKind::NotInTransaction { .. }
-        | StatementKind::CopyFromStdin
+        | StatementKind::CopyFromStdin { .. }
         | StatementKind::Other { .. } => false,
     };
     ForeignKey::all(catalog).filter(drops).flat_map(|key| key.tables(catalog)).collect()
@@ -340,7 +341,7 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
         }
         StatementKind::Other { what, touches, .. } => (what.clone(), touches.clone()),
         StatementKind::NotInTransaction { what, touches, .. } => ((*what).to_owned(), touches.clone()),
-        StatementKind::Transaction(_) | StatementKind::CopyFromStdin => ("statement".to_owned(), Vec::new()),
+        StatementKind::Transaction(_) | StatementKind::CopyFromStdin { .. } => ("statement".to_owned(), Vec::new()),
     }
 }
 
@@ -411,7 +412,7 @@ pub(super) fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
         | StatementKind::Update(_)
         | StatementKind::Transaction(_)
         | StatementKind::NotInTransaction { .. }
-        | StatementKind::CopyFromStdin => None,
+        | StatementKind::CopyFromStdin { .. } => None,
     }
 }
 

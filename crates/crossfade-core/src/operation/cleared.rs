@@ -84,7 +84,7 @@ impl Cleared {
             | StatementKind::CreateTable { .. }
             | StatementKind::Transaction(_)
             | StatementKind::NotInTransaction { .. }
-            | StatementKind::CopyFromStdin
+            | StatementKind::CopyFromStdin { .. }
             | StatementKind::Other { .. } => {}
         }
     }

@@ -1,5 +1,6 @@
 //! The only place that names the parser: text to statements with spans, and typed parts to text.
 
+mod client;
 mod column;
 mod comment;
 mod constraint;

@@ -5,7 +5,10 @@ use super::Span;
 use super::Sql;
 use super::StatementKind;
 use super::SyntaxError;
+use super::client::ForServer;
+use super::client::for_server;
 use super::statement::classify;
+use super::statement::copy_with_rows;
 use super::whole::NewForm;
 use super::whole::made;
 
@@ -24,6 +27,8 @@ pub struct ParsedStatement {
     pub rows: Option<RowsStatement>,
     /// What it makes, where a DROP in front of it may have taken the same away.
     pub makes: Option<NewForm>,
+    /// For COPY … FROM STDIN: where its rows stand.
+    pub rows_behind: Option<Span>,
 }
 
 /// A line comment that stands on a line of its own.
@@ -67,6 +72,8 @@ pub fn parse_file(text: &str) -> Result<ParsedFile, SyntaxError> {
             });
         }
     }
+    let ForServer { text: for_server, rows: mut copied } = for_server(text)?;
+    let (file, text) = (text, for_server.as_str());
     let parsed = pg_query::parse(text, 0).map_err(|error| super::error::locate(text, &error.to_string()))?;
     let tokens = scan(text).map_err(|error| super::error::locate(text, &error.to_string()))?;
     let mut statements = Vec::new();
@@ -79,13 +86,24 @@ pub fn parse_file(text: &str) -> Result<ParsedFile, SyntaxError> {
         let (Some(first), Some(last)) = (code.first(), code.last()) else { continue };
         let span = Span::new(first.start as usize, last.end as usize);
         let words = code.iter().filter_map(|token| word(token, text)).collect();
+        let mut kind = classify(node);
+        let rows_behind = match &kind {
+            StatementKind::CopyFromStdin { .. } => {
+                copied.iter().position(|rows| rows.start >= span.end).map(|at| copied.remove(at))
+            }
+            _ => None,
+        };
+        if let (StatementKind::CopyFromStdin { table }, Some(_)) = (&kind, &rows_behind) {
+            kind = copy_with_rows(table.clone());
+        }
         statements.push(ParsedStatement {
             span,
-            text: Sql::from_source(span.of(text)),
-            kind: classify(node),
+            text: Sql::from_source(span.of(file)),
+            kind,
             words,
             rows: RowsStatement::read(node),
             makes: made(node),
+            rows_behind,
         });
     }
     let comments = tokens

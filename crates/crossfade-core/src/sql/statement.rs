@@ -134,7 +134,10 @@ pub enum StatementKind {
         touches: Vec<(ObjectRef, LockMode)>,
     },
     /// Data from the client: `COPY … FROM STDIN`.
-    CopyFromStdin,
+    CopyFromStdin {
+        /// The table that takes them.
+        table: ObjectRef,
+    },
     /// Anything else.
     Other {
         /// What it is, as people read it.
@@ -358,7 +361,7 @@ fn kind_of(node: &NodeEnum) -> StatementKind {
             _ => TransactionControl::Other,
         }),
         NodeEnum::CopyStmt(copy) if copy.is_from && copy.filename.is_empty() && !copy.is_program => {
-            StatementKind::CopyFromStdin
+            StatementKind::CopyFromStdin { table: object(copy.relation.as_ref()) }
         }
         other => match not_in_transaction(other) {
             Some(what) => {
@@ -446,6 +449,11 @@ fn other(what: &str, touches: Vec<(ObjectRef, LockMode)>, breaks: Option<&str>) 
         undo: None,
         opaque: false,
     }
+}
+
+/// A COPY with its rows behind it inserts them, as an INSERT would.
+pub(super) fn copy_with_rows(table: ObjectRef) -> StatementKind {
+    other("COPY", vec![(table, LockMode::RowExclusive)], None)
 }
 
 fn alter_table(alter: &protobuf::AlterTableStmt) -> StatementKind {

@@ -9,10 +9,12 @@ use crossfade_core::lock::TableLock;
 use crossfade_core::sql;
 use crossfade_core::sql::Literal;
 use crossfade_core::sql::Span;
+use crossfade_core::sql::Sql;
 use crossfade_core::step::Ddl;
 use crossfade_core::step::Statement;
 use crossfade_core::step::Step;
 use crossfade_core::step::Validate;
+use futures_util::SinkExt as _;
 use tokio_postgres::Client;
 use tokio_postgres::error::ErrorPosition;
 
@@ -26,12 +28,16 @@ use crate::error::Error;
 use crate::error::FileFindings;
 use crate::error::Result;
 use crate::observer::Notice;
+use crate::postgres::pooler;
 
 /// A holder whose transaction is younger than this will be gone when we ask; it is not worth a word.
 const YOUNG: Duration = Duration::from_millis(300);
 
 /// After so many looks at a way that is never free we ask all the same: the request is short, and somebody is always there.
 const LOOKS_BEFORE_ASKING: u32 = 5;
+
+/// So many bytes of a COPY's rows go to the server in one message.
+const COPY_PART: usize = 64 << 10;
 
 /// What a transaction of ours under a strong lock may take: it only changes the catalog.
 const CATALOG_ONLY: Duration = Duration::from_secs(5);
@@ -177,10 +183,15 @@ impl Executor<'_> {
     ) -> Result<()> {
         let work = async {
             let start = sql!(
-                "BEGIN; SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+                "{}SET LOCAL lock_timeout = {}; SET LOCAL statement_timeout = {}",
+                if self.lease.shared { Sql::empty() } else { sql!("BEGIN; ") },
                 Literal(format!("{}ms", lock_timeout.as_millis().max(1))),
                 Literal(format!("{}ms", statement_timeout.map_or(0, |timeout| timeout.as_millis())))
             );
+            if self.lease.shared {
+                client.batch_execute("BEGIN").await.doing("begin")?;
+                pooler::settle(client, true).await?;
+            }
             client.batch_execute(start.as_str()).await.doing("begin")?;
             for lock in locks {
                 // The mode's name is one of eight fixed texts.
@@ -193,7 +204,7 @@ impl Executor<'_> {
                 client.batch_execute(lock_table.as_str()).await.doing(&format!("lock {}", lock.table))?;
             }
             for statement in statements {
-                if let Err(error) = client.batch_execute(statement.sql.as_str()).await {
+                if let Err(error) = run(client, statement).await {
                     return Err(self.statement_error(statement, error));
                 }
             }
@@ -202,6 +213,11 @@ impl Executor<'_> {
                 .batch_execute("RESET SESSION AUTHORIZATION; RESET ROLE; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0")
                 .await
                 .doing("write the journal")?;
+            if self.lease.shared {
+                // Nor the next client of the pooler.
+                client.batch_execute("RESET ALL").await.doing("reset the session")?;
+                pooler::settle(client, true).await?;
+            }
             self.append_on(client, events, begun.elapsed()).await?;
             client.batch_execute("COMMIT").await.doing("commit")
         };
@@ -232,13 +248,27 @@ impl Executor<'_> {
         } else {
             span.end = span.start + at.of(text).lines().next().map_or(0, str::len);
         }
-        let mut finding = Finding::error("server", span, db.message().to_owned());
+        // Which of its rows it was stands in the context.
+        let row = db.where_().filter(|_| statement.rows.is_some()).map(|context| format!(" ({context})"));
+        let message = format!("{}{}", db.message(), row.unwrap_or_default());
+        let mut finding = Finding::error("server", span, message);
         finding.help = db.hint().or(db.detail()).map(str::to_owned);
         let findings = FileFindings { path: self.path.clone(), text: text.clone(), findings: vec![finding] };
         Error::failed(format!("migration {} failed; its transaction left nothing behind", self.stored.plan.version))
             .with_findings(vec![findings])
             .caused_by(error)
     }
+}
+
+async fn run(client: &Client, statement: &Statement) -> std::result::Result<(), tokio_postgres::Error> {
+    let Some(rows) = &statement.rows else { return client.batch_execute(statement.sql.as_str()).await };
+    let sink = client.copy_in(statement.sql.as_str()).await?;
+    let mut sink = std::pin::pin!(sink);
+    for part in rows.as_bytes().chunks(COPY_PART) {
+        sink.send(std::io::Cursor::new(part.to_vec())).await?;
+    }
+    sink.finish().await?;
+    Ok(())
 }
 
 /// Lock timeout, deadlock, serialisation failure, and a statement timeout where it was ours: nothing was done, and it may be tried again.

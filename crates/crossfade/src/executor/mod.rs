@@ -46,6 +46,7 @@ use crate::observer::Observer;
 use crate::postgres::Target;
 use crate::postgres::lease::Lease;
 use crate::postgres::lease::worker_name;
+use crate::postgres::pooler;
 use crate::postgres::store::Follows;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredPlan;
@@ -90,14 +91,11 @@ pub(crate) enum Done {
 /// Connects for the work of this epoch, with what every session of ours takes for granted.
 pub(crate) async fn connect_worker(target: &Target, schema: &Ident, lease: &Lease) -> Result<Client> {
     let client = target.connect(&worker_name(schema, lease.epoch)).await?;
-    client
-        .batch_execute(
-            "SET statement_timeout = 0; SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET row_security = off; \
-             SET standard_conforming_strings = on; SET check_function_bodies = on; SET default_transaction_read_only = off; \
-             SET default_transaction_isolation = 'read committed'; SET jit = off",
-        )
-        .await
-        .doing("prepare the session")?;
+    if lease.shared {
+        // What is set would stay with whoever has the connection next: each transaction sets it for itself.
+        return Ok(client);
+    }
+    pooler::settle(&client, false).await?;
     // Whole pages are a third of what a fill writes to the log. The server decides whether it knows lz4 (15 and up) and whether the role may say so;
     // where its operator has chosen a compression, that stays.
     let compress = "SELECT pg_catalog.set_config(name, 'lz4', false) FROM pg_catalog.pg_settings \

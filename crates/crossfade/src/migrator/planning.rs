@@ -63,12 +63,9 @@ pub(super) async fn in_flight(client: &Client, store: &Store, rows: &[TrackedRow
 
 /// Looks at the database.
 pub(super) async fn catalog(client: &Client, store: &Store) -> Result<Catalog> {
-    client.batch_execute("SET lock_timeout = '5s'").await.doing("prepare the session")?;
-    let catalog = introspect(client, store.schema.as_str())
+    introspect(client, store.schema.as_str())
         .await
-        .map_err(|error| Error::failed("could not read the catalog").caused_by(error))?;
-    client.batch_execute("SET lock_timeout = 0").await.doing("prepare the session")?;
-    Ok(catalog)
+        .map_err(|error| Error::failed("could not read the catalog").caused_by(error))
 }
 
 /// Plans one file on a catalog.

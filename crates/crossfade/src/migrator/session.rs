@@ -37,6 +37,7 @@ use crate::executor::connect_worker;
 use crate::observer::Notice;
 use crate::observer::Observer;
 use crate::postgres::lease::Lease;
+use crate::postgres::pooler;
 use crate::postgres::store::PlanFiles;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredPlan;
@@ -166,6 +167,9 @@ impl<'a> Session<'a> {
         let policy = Policy { park: self.park, ..self.migrator.policy() };
         let plan = planning::plan_file(file, &catalog, &policy, &in_flight, &self.new_tables)?;
         planning::preflight(&self.client, file, &plan).await?;
+        if self.lease.shared {
+            pooler::refuse_behind_a_pooler(&plan)?;
+        }
         let migration = planning::parse(&file.version, &file.name, &file.path, &file.text)?;
         self.new_tables.extend(created_tables(&migration, &catalog));
         for finding in plan.findings.iter().filter(|finding| finding.severity > Severity::Note) {
@@ -264,6 +268,9 @@ impl<'a> Session<'a> {
     async fn try_carry_on(&mut self, plan_id: i64, request: &mut Option<Request>, goes_on: bool) -> Result<State> {
         let stored = self.store.load(&self.client, plan_id).await?;
         let client = connect_worker(&self.migrator.target, &self.store.schema, &self.lease).await?;
+        if self.lease.shared {
+            pooler::refuse_behind_a_pooler(&stored.plan)?;
+        }
         let mut executor = self.executor(stored, client, goes_on);
         if let Some(asked) = *request {
             if super::direction_of(Some(asked)) == Direction::Forward {
@@ -389,6 +396,9 @@ impl<'a> Session<'a> {
         };
         let catalog = planning::catalog(&self.client, &self.store).await?;
         let plan = planning::plan_down_file(file, (path, text), &catalog, &self.migrator.policy())?;
+        if self.lease.shared {
+            pooler::refuse_behind_a_pooler(&plan)?;
+        }
         let row = self.store_plan(&plan, file).await?;
         self.go_on(&row, None).await
     }
@@ -420,6 +430,14 @@ async fn begin(
     let first = migrator.target.connect(crate::postgres::lease::APPLICATION).await?;
     store.ensure(&first).await?;
     lease.take_over(&first, &store.schema).await?;
+    let second = migrator.target.connect(crate::postgres::lease::APPLICATION).await?;
+    lease.shared = pooler::is_shared(&first, &second).await?;
+    if lease.shared {
+        observer.notice(Notice::Info {
+            text: "a pooler is in between that shares its connections: what needs a session of its own is refused"
+                .to_owned(),
+        });
+    }
     let client = connect_worker(&migrator.target, &store.schema, &lease).await?;
     Ok((lease, client))
 }

@@ -40,7 +40,7 @@ pub struct IntrospectError {
     pub source: tokio_postgres::Error,
 }
 
-const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+const BEGIN: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY; SET LOCAL lock_timeout = '5s'";
 
 /// Settings that would show in rendered expressions; `pg_temp` stands last so that no temporary object hides a
 /// system's.

@@ -33,12 +33,18 @@ const GRACE: Duration = Duration::from_secs(2);
 /// The prefix of every `application_name` of ours; the epoch follows.
 pub(crate) const APPLICATION: &str = "crossfade";
 
+/// The transaction of the lease is open for as long as a run takes. `transaction_timeout` is there from 17 on.
+const UNLIMITED: &str = "SELECT pg_catalog.set_config(name, '0', true) FROM pg_catalog.pg_settings \
+    WHERE name IN ('idle_in_transaction_session_timeout', 'statement_timeout', 'transaction_timeout')";
+
 /// The right to be the only runner, until it is dropped.
 #[derive(Debug)]
 pub struct Lease {
     client: Client,
     /// Grows with each holder.
     pub epoch: i64,
+    /// Whether a pooler in between gives its connections away between two transactions.
+    pub(crate) shared: bool,
 }
 
 impl Lease {
@@ -49,7 +55,7 @@ impl Lease {
 
     /// No right at all: for reading.
     pub(crate) fn none(client: Client) -> Lease {
-        Lease { client, epoch: 0 }
+        Lease { client, epoch: 0, shared: false }
     }
 
     /// Gives it up, as far as its connection is still there.
@@ -68,14 +74,13 @@ impl Lease {
         stop: &Stop,
     ) -> Result<Lease> {
         let client = target.connect(APPLICATION).await?;
-        client
-            .batch_execute("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0; SET LOCAL statement_timeout = 0")
-            .await
-            .doing("open the transaction of the lease")?;
         let ask = sql!("SELECT pg_catalog.pg_try_advisory_xact_lock({})", Number(key(schema)));
         let mut told = false;
         let begun = Instant::now();
         loop {
+            let doing = "open the transaction of the lease";
+            client.batch_execute("BEGIN").await.doing(doing)?;
+            client.simple_query(UNLIMITED).await.doing(doing)?;
             // By the simple protocol: a portal that stays open would hold a snapshot, and CREATE INDEX CONCURRENTLY waits for those.
             let answer = client.simple_query(ask.as_str()).await.doing("ask for the lease")?;
             let got = answer.iter().any(|message| match message {
@@ -85,6 +90,9 @@ impl Lease {
             if got {
                 break;
             }
+            // Never kept open for the next try: a CREATE INDEX CONCURRENTLY that saw the snapshot of this one waits for the end of its whole
+            // transaction, and that would be the end of the runner that builds (reference A4, the heartbeat trap).
+            client.batch_execute("ROLLBACK").await.doing("ask for the lease")?;
             if begun.elapsed() < GRACE && !stop.is_requested() {
                 stop.sleep(POLL).await;
                 continue;
@@ -103,7 +111,7 @@ impl Lease {
                 return Err(Error::failed("stopped while waiting for another runner; nothing was changed"));
             }
         }
-        Ok(Lease { client, epoch: 0 })
+        Ok(Lease { client, epoch: 0, shared: false })
     }
 
     /// Writes down that we hold it, and ends what a runner before us has left running: its backends may still be at work although the
@@ -121,8 +129,9 @@ impl Lease {
             .doing("write down who holds the lease")?;
         self.epoch = row.get(0);
         let mine = worker_name(schema, self.epoch);
+        // One that is idle does no harm: what it may still be told to write is refused for its epoch. And behind a pooler it may be somebody else's by now.
         let orphans = "SELECT pid, pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity WHERE datname = current_database() \
-                       AND usename = session_user AND pid <> pg_catalog.pg_backend_pid() AND application_name LIKE $1 AND application_name <> $2";
+                       AND usename = session_user AND pid <> pg_catalog.pg_backend_pid() AND application_name LIKE $1 AND application_name <> $2 AND state <> 'idle'";
         let like = format!("{}%", worker_prefix(schema));
         for _ in 0..100 {
             let left = client

@@ -4,6 +4,7 @@ pub(crate) mod controls;
 mod introspect;
 pub(crate) mod lease;
 pub(crate) mod parked;
+pub(crate) mod pooler;
 pub(crate) mod store;
 mod target;
 

@@ -9,6 +9,7 @@ mod blocked;
 mod clients;
 mod crash;
 mod defects;
+mod files;
 #[path = "../../../crossfade-core/tests/corpus/fixture.rs"]
 mod fixture;
 mod generated;
@@ -21,6 +22,7 @@ mod orphans;
 mod park;
 mod partitions;
 mod plain;
+mod pooler;
 mod project;
 mod runners;
 mod scene;

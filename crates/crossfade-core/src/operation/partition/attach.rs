@@ -332,7 +332,7 @@ impl Attach {
             locks(cx.catalog, &self.parent, LockMode::ShareUpdateExclusive, &self.partition, LockMode::AccessExclusive);
         let back =
             locks(cx.catalog, &self.parent, LockMode::AccessExclusive, &self.partition, LockMode::AccessExclusive);
-        let attach = Statement { sql: self.text.clone(), at: Some(self.span) };
+        let attach = Statement::at(self.text.clone(), self.span);
         let statements =
             std::iter::once(attach).chain(proofs.iter().map(|proof| Statement::from(proof.drop()))).collect();
         let detach = sql!("ALTER TABLE {} DETACH PARTITION {}", self.parent.name, self.partition);

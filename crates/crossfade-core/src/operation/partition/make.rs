@@ -118,7 +118,7 @@ impl Operation for MakePartition {
         let mut undo = undo.map(|undo| (undo, self.back_locks(cx.catalog)));
         let mut locks = self.locks(cx.catalog);
         for sql in statements {
-            let run = Statement { sql, at: Some(statement.parsed.span) };
+            let run = Statement::at(sql, statement.parsed.span);
             // One way back for all of them.
             let back = undo.take().unwrap_or_else(|| (sql!("/* it goes with the table */"), Vec::new()));
             let locks = std::mem::take(&mut locks);

@@ -361,7 +361,9 @@ impl Reader<'_> {
                 }
                 self.write_as_is(position, statement);
             }
-            StatementKind::Transaction(_) | StatementKind::NotInTransaction { .. } | StatementKind::CopyFromStdin => {
+            StatementKind::Transaction(_)
+            | StatementKind::NotInTransaction { .. }
+            | StatementKind::CopyFromStdin { .. } => {
                 self.write_as_is(position, statement);
             }
         }

@@ -255,7 +255,8 @@ impl Reader<'_> {
             }
             StatementKind::Other { what, opaque, .. } => {
                 let name = gone.name.as_str();
-                let of_rows = matches!(what.as_str(), "INSERT" | "DELETE" | "MERGE" | "CREATE VIEW" | "CREATE TRIGGER");
+                let of_rows =
+                    matches!(what.as_str(), "INSERT" | "COPY" | "DELETE" | "MERGE" | "CREATE VIEW" | "CREATE TRIGGER");
                 let as_types = named_types(&statement.parsed.text).iter().filter(|named| named.name == name).count();
                 let words = statement.parsed.words.iter().filter(|word| *word == name).count();
                 *opaque || !of_rows && words > as_types
@@ -268,7 +269,7 @@ impl Reader<'_> {
             | StatementKind::CreateTable { .. }
             | StatementKind::Transaction(_)
             | StatementKind::NotInTransaction { .. }
-            | StatementKind::CopyFromStdin => false,
+            | StatementKind::CopyFromStdin { .. } => false,
         }
     }
 }

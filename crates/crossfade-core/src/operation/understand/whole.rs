@@ -270,7 +270,14 @@ impl Reader<'_> {
             StatementKind::Other { what, .. } => {
                 matches!(
                     what.as_str(),
-                    "INSERT" | "DELETE" | "MERGE" | "COMMENT" | "RENAME CONSTRAINT" | "CREATE VIEW" | "CREATE TRIGGER"
+                    "INSERT"
+                        | "COPY"
+                        | "DELETE"
+                        | "MERGE"
+                        | "COMMENT"
+                        | "RENAME CONSTRAINT"
+                        | "CREATE VIEW"
+                        | "CREATE TRIGGER"
                 )
             }
             StatementKind::CreateIndex(_) | StatementKind::Update(_) => true,
@@ -281,7 +288,7 @@ impl Reader<'_> {
             | StatementKind::CreateTable { .. }
             | StatementKind::Transaction(_)
             | StatementKind::NotInTransaction { .. }
-            | StatementKind::CopyFromStdin => false,
+            | StatementKind::CopyFromStdin { .. } => false,
         }
     }
 
@@ -309,9 +316,9 @@ impl Reader<'_> {
             | StatementKind::DropIndex { .. }
             | StatementKind::Update(_)
             | StatementKind::Other { .. } => true,
-            StatementKind::Transaction(_) | StatementKind::NotInTransaction { .. } | StatementKind::CopyFromStdin => {
-                false
-            }
+            StatementKind::Transaction(_)
+            | StatementKind::NotInTransaction { .. }
+            | StatementKind::CopyFromStdin { .. } => false,
         }
     }
 }
