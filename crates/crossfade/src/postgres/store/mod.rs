@@ -1,11 +1,9 @@
 //! The journal in the target database: plans, events, cursors, and the tracking table that people know.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering;
+mod cursors;
+mod fault;
+mod format;
 
-use crossfade_core::backfill::Cursor;
-use crossfade_core::journal::BackfillProgress;
 use crossfade_core::journal::Event;
 use crossfade_core::journal::State;
 use crossfade_core::journal::fold;
@@ -19,41 +17,18 @@ use crossfade_core::step::StepId;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
+pub(crate) use cursors::Follows;
+pub(crate) use fault::Fault;
+
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;
-
-/// The format of the journal's tables.
-const STORE_FORMAT: i32 = 2;
 
 /// The journal, over one connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
     pub schema: Ident,
     pub fault: Option<Fault>,
-}
-
-/// A crash at a position of the journal, for tests: once so many events are appended, nothing more is written, and the work ends with
-/// an error, as if the process had died there.
-#[derive(Clone, Debug)]
-pub(crate) struct Fault {
-    left: Arc<AtomicI64>,
-}
-
-impl Fault {
-    pub fn after(appends: u32) -> Fault {
-        Fault { left: Arc::new(AtomicI64::new(i64::from(appends))) }
-    }
-
-    /// Whether the process is dead.
-    pub fn is_dead(&self) -> bool {
-        self.left.load(Ordering::SeqCst) < 0
-    }
-
-    fn count(&self, events: usize) -> Result<()> {
-        let left = self.left.fetch_sub(events as i64, Ordering::SeqCst) - events as i64;
-        if left < 0 { Err(Error::failed("crashed here, as the test asked")) } else { Ok(()) }
-    }
 }
 
 /// A row of the tracking table.
@@ -122,107 +97,6 @@ impl Store {
 
     pub fn new(schema: &Ident) -> Store {
         Store { schema: schema.clone(), fault: None }
-    }
-
-    /// Whether the journal is there. Changes nothing.
-    pub async fn exists(&self, client: &Client) -> Result<bool> {
-        let name = sql!("{}.schema_migrations", self.schema);
-        let row = client
-            .query_typed_one("SELECT pg_catalog.to_regclass($1) IS NOT NULL", &[(&name.as_str(), Type::TEXT)])
-            .await
-            .doing("look for the journal")?;
-        Ok(row.get(0))
-    }
-
-    /// Makes the journal, or checks that this version of it can be read.
-    pub async fn ensure(&self, client: &Client) -> Result<()> {
-        let s = &self.schema;
-        if self.exists(client).await? {
-            let row = client
-                .query_typed_one(sql!("SELECT format FROM {}.meta", s).as_str(), &[])
-                .await
-                .doing("read the journal's format")?;
-            let format: i32 = row.get(0);
-            if format > STORE_FORMAT {
-                return Err(Error::refused(format!(
-                    "the journal has format {format}, and this program knows {STORE_FORMAT}"
-                ))
-                .hint("use the crossfade that wrote it, or a newer one"));
-            }
-            if format < STORE_FORMAT {
-                self.upgrade(client).await?;
-            }
-            self.ensure_controls(client).await?;
-            return self.ensure_parked(client).await;
-        }
-        let text = sql!(
-            "BEGIN; \
-             CREATE SCHEMA IF NOT EXISTS {}; \
-             CREATE TABLE {}.meta (format int NOT NULL, made_at timestamptz NOT NULL DEFAULT now()); \
-             INSERT INTO {}.meta (format) VALUES ({}); \
-             CREATE TABLE {}.plans (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, version text NOT NULL, kind text NOT NULL, \
-               plan json NOT NULL, up_sql text NOT NULL, down_sql text, made_at timestamptz NOT NULL DEFAULT clock_timestamp()); \
-             CREATE TABLE {}.events (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, plan_id bigint NOT NULL REFERENCES {}.plans, \
-               at timestamptz NOT NULL DEFAULT clock_timestamp(), event jsonb NOT NULL, epoch bigint NOT NULL, \
-               actor text NOT NULL DEFAULT session_user, host text, tool_version text NOT NULL); \
-             CREATE INDEX events_plan_id ON {}.events (plan_id, id); \
-             CREATE TABLE {}.cursors (plan_id bigint NOT NULL REFERENCES {}.plans, step int NOT NULL, lane bigint NOT NULL, cursor jsonb NOT NULL, rows bigint NOT NULL, \
-               took_ms bigint NOT NULL, updated_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan_id, step, lane)); \
-             CREATE TABLE {}.lease (id int PRIMARY KEY CHECK (id = 1), epoch bigint NOT NULL, host text NOT NULL, pid int NOT NULL, since timestamptz NOT NULL); \
-             CREATE TABLE {}.schema_migrations (version text PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, state text NOT NULL, \
-               plan_id bigint NOT NULL REFERENCES {}.plans, applied_at timestamptz, contracted_at timestamptz, duration_ms bigint NOT NULL DEFAULT 0, \
-               applied_by text NOT NULL DEFAULT session_user, host text, tool_version text NOT NULL, git_commit text); \
-             COMMIT",
-            s,
-            s,
-            s,
-            crossfade_core::sql::Number(i64::from(STORE_FORMAT)),
-            s,
-            s,
-            s,
-            s,
-            s,
-            s,
-            s,
-            s,
-            s
-        );
-        if let Err(error) = client.batch_execute(text.as_str()).await {
-            let _ = client.batch_execute("ROLLBACK").await;
-            return Err(Error::failed(format!("could not make the journal in schema {s}"))
-                .hint("the role needs CREATE on the database; or make the schema for it and grant CREATE on it; `schema` in crossfade.toml names another")
-                .caused_by(error));
-        }
-        self.ensure_controls(client).await?;
-        self.ensure_parked(client).await
-    }
-
-    /// Brings the journal of an earlier version into today's form. Format 1 had one cursor a step.
-    async fn upgrade(&self, client: &Client) -> Result<()> {
-        let s = &self.schema;
-        let text = sql!(
-            "BEGIN; LOCK TABLE {}.meta IN ACCESS EXCLUSIVE MODE; \
-             ALTER TABLE {}.cursors ADD COLUMN lane bigint; \
-             UPDATE {}.cursors SET lane = CASE WHEN cursor ? 'keys' THEN -1 ELSE (cursor->>'unit')::bigint << 16 END; \
-             ALTER TABLE {}.cursors ALTER COLUMN lane SET NOT NULL, DROP CONSTRAINT cursors_pkey, ADD PRIMARY KEY (plan_id, step, lane); \
-             UPDATE {}.meta SET format = {}; \
-             COMMIT",
-            s,
-            s,
-            s,
-            s,
-            s,
-            crossfade_core::sql::Number(i64::from(STORE_FORMAT))
-        );
-        if let Err(error) = client.batch_execute(text.as_str()).await {
-            let _ = client.batch_execute("ROLLBACK").await;
-            return Err(Error::failed(format!(
-                "could not bring the journal in schema {s} into the form of this version"
-            ))
-            .hint("the role must own the journal's tables; nothing was changed")
-            .caused_by(error));
-        }
-        Ok(())
     }
 
     /// The tracking table.
@@ -444,81 +318,6 @@ impl Store {
             .doing(doing)?;
         Ok(())
     }
-
-    /// Stores a cursor in the transaction that is open, in the place of the one that it follows. Fails when the lease is lost, and where another
-    /// cursor stands there: a connection that was given up may have committed its last chunk after all.
-    pub async fn save_cursor(
-        &self,
-        client: &Client,
-        epoch: i64,
-        plan_id: i64,
-        step: StepId,
-        progress: &BackfillProgress,
-        follows: &Follows<'_>,
-    ) -> Result<()> {
-        self.count_writes(1)?;
-        let write = |cursor: &Cursor| {
-            serde_json::to_string(cursor)
-                .map_err(|error| Error::failed("could not write the cursor down").caused_by(error))
-        };
-        let json = write(&progress.cursor)?;
-        let (any, before) = match follows {
-            Follows::Any => (true, None),
-            Follows::Only(before) => (false, before.map(write).transpose()?),
-        };
-        let upsert = sql!(
-            "INSERT INTO {}.cursors AS c (plan_id, step, lane, cursor, rows, took_ms) SELECT $1, $2, $9, $3::text::jsonb, $4, $5 \
-             FROM (SELECT epoch FROM {}.lease WHERE id = 1 AND epoch = $6 FOR SHARE) AS l \
-             ON CONFLICT (plan_id, step, lane) DO UPDATE SET cursor = excluded.cursor, rows = excluded.rows, took_ms = excluded.took_ms, updated_at = clock_timestamp() \
-             WHERE $7 OR c.cursor = $8::text::jsonb",
-            self.schema,
-            self.schema
-        );
-        let written = client
-            .execute_typed(
-                upsert.as_str(),
-                &[
-                    (&plan_id, Type::INT8),
-                    (&i32::from(step.0), Type::INT4),
-                    (&json, Type::TEXT),
-                    (&(progress.rows as i64), Type::INT8),
-                    (&(progress.took_ms as i64), Type::INT8),
-                    (&epoch, Type::INT8),
-                    (&any, Type::BOOL),
-                    (&before, Type::TEXT),
-                    (&progress.cursor.lane().number(), Type::INT8),
-                ],
-            )
-            .await
-            .doing("store the cursor")?;
-        if written == 1 { Ok(()) } else { Err(lease_lost()) }
-    }
-
-    /// Forgets the cursors of a step: it begins anew.
-    pub async fn clear_cursors(&self, client: &Client, epoch: i64, plan_id: i64, step: StepId) -> Result<()> {
-        let delete = sql!(
-            "DELETE FROM {}.cursors WHERE plan_id = $1 AND step = $2 AND EXISTS (SELECT FROM {}.lease WHERE id = 1 AND epoch = $3)",
-            self.schema,
-            self.schema
-        );
-        client
-            .execute_typed(
-                delete.as_str(),
-                &[(&plan_id, Type::INT8), (&i32::from(step.0), Type::INT4), (&epoch, Type::INT8)],
-            )
-            .await
-            .doing("reset the cursors")?;
-        Ok(())
-    }
-}
-
-/// What a cursor that is stored must find in its place.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Follows<'a> {
-    /// Anything: the chunk may be done twice.
-    Any,
-    /// This cursor, or none.
-    Only(Option<&'a Cursor>),
 }
 
 /// Ends a transaction: commits what succeeded, rolls back what did not.
