@@ -75,6 +75,8 @@ pub enum Command {
     Status,
     /// Show the steps, locks and statements that a migration would run as
     Plan(PlanArgs),
+    /// Begin the history of a database that was there before it: count files as applied, run nothing
+    Baseline(BaselineArgs),
     /// Run everything that is pending, each as far as is safe without a deploy
     Migrate(MigrateArgs),
     /// After the deploy: take the old form out of use
@@ -125,6 +127,22 @@ pub enum PlanFormat {
     Text,
     Json,
     Sql,
+}
+
+/// Of `baseline`.
+#[derive(Debug, Args)]
+pub struct BaselineArgs {
+    /// Every file up to this version counts as applied; where there is none, the version does
+    pub version: String,
+    /// What to call it where it has no file; else "baseline"
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Only show what would be written down
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
 }
 
 /// Of `migrate`.

@@ -48,6 +48,7 @@ fn help_is_the_reference() {
         "new",
         "status",
         "plan",
+        "baseline",
         "migrate",
         "contract",
         "rollback",

@@ -78,6 +78,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Of a migration that stands in the database already: there is nothing to do.
+    pub fn of_nothing(version: &str, name: &str, checksum: &str) -> Plan {
+        Plan {
+            format: PLAN_FORMAT,
+            version: version.to_owned(),
+            name: name.to_owned(),
+            kind: PlanKind::Up,
+            checksum: checksum.to_owned(),
+            assumes: String::new(),
+            claims: Vec::new(),
+            preflight: Vec::new(),
+            steps: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
     /// Whether the plan waits anywhere, and so can't go through in one run.
     pub fn is_phased(&self) -> bool {
         self.steps.iter().any(|step| matches!(step.action, Action::Hold { .. }))

@@ -2,6 +2,7 @@
 //!
 //! [`Migrator`] is the front door. What it decides is decided in `crossfade-core`; here it is carried out.
 
+mod audit;
 pub mod config;
 pub mod error;
 mod executor;
@@ -14,11 +15,13 @@ pub mod source;
 mod stop;
 mod throttle;
 
+pub use audit::Audit;
 pub use config::Config;
 pub use error::Error;
 pub use error::ErrorKind;
 pub use error::Result;
 pub use migrator::BackfillOptions;
+pub use migrator::BaselineOptions;
 pub use migrator::LiveChange;
 pub use migrator::MigrateOptions;
 pub use migrator::Migrator;

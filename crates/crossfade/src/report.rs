@@ -2,9 +2,14 @@
 //!
 //! Each has a `format` that grows when a reader could misread it; fields are added freely.
 
+mod baseline;
+
 use crossfade_core::journal::State;
 use crossfade_core::step::Plan;
 use serde::Serialize;
+
+pub use baseline::BaselineMigration;
+pub use baseline::BaselineReport;
 
 /// The format of the documents here.
 pub const REPORT_FORMAT: u32 = 1;
@@ -68,8 +73,12 @@ pub struct MigrationStatus {
     pub applied_by: Option<String>,
     /// Until when the old form is retained by the configuration, in UTC; `purge` drops it at any time.
     pub retained_until: Option<String>,
+    /// What ran it: `crossfade`, the tool that it was taken over from, or `baseline`.
+    pub origin: String,
     /// Whether its file is there.
     pub file: bool,
+    /// Why its file may be missing; none: it may not.
+    pub missing_because: Option<String>,
     /// Whether it has a down file.
     pub down_file: bool,
 }

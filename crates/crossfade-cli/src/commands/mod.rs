@@ -1,6 +1,7 @@
 //! One file a verb: calls the library, renders what it returns.
 
 mod backfill;
+mod baseline;
 mod completions;
 mod contract;
 pub mod demo;
@@ -97,6 +98,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::New(args) => new::run(&args, context),
         Command::Status => status::run(context).await,
         Command::Plan(args) => plan::run(&args, context).await,
+        Command::Baseline(args) => baseline::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,
         Command::Contract(args) => contract::run(&args, context).await,
         Command::Rollback(args) => rollback::run(&args, context).await,

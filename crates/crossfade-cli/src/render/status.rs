@@ -142,8 +142,21 @@ fn detail(migration: &MigrationStatus, paint: Paint) -> String {
         parts.push(format!("old form kept until {until}"));
     }
     parts.extend(migration.next.clone());
-    if !migration.file {
-        parts.push(paint.yellow("its file is missing"));
+    if migration.origin != "crossfade" {
+        parts.push(paint.dim(&taken_over(&migration.origin)));
+    }
+    match (migration.file, &migration.missing_because) {
+        (true, _) => {}
+        (false, Some(why)) => parts.push(paint.dim(&format!("no file ({why})"))),
+        (false, None) => parts.push(paint.yellow("its file is missing")),
     }
     parts.join("; ")
+}
+
+/// Where a migration comes from that crossfade has not run.
+fn taken_over(origin: &str) -> String {
+    match origin {
+        "baseline" => "counted as applied".to_owned(),
+        tool => format!("run by {tool}"),
+    }
 }

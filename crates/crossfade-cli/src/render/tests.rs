@@ -37,7 +37,9 @@ fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
         duration_ms: None,
         applied_by: None,
         retained_until: None,
+        origin: "crossfade".to_owned(),
         file: true,
+        missing_because: None,
         down_file: false,
     }
 }
@@ -133,6 +135,13 @@ fn status() -> StatusReport {
             MigrationStatus { step: step(2, "expand", "add the sync"), ..migration("008", "y", State::RollingBack) },
             MigrationStatus { file: false, ..migration("009", "größe", State::RolledBack) },
             migration("0010", "new_thing", State::Pending),
+            MigrationStatus {
+                origin: "baseline".to_owned(),
+                file: false,
+                missing_because: next("baseline"),
+                ..migration("0011", "before", State::Applied)
+            },
+            MigrationStatus { origin: "flyway".to_owned(), ..migration("0012", "theirs", State::Applied) },
         ],
         backfills: vec![
             BackfillStatus {

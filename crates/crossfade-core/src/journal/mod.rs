@@ -74,6 +74,11 @@ pub enum Event {
         /// The error, with its causes.
         error: String,
     },
+    /// Nothing was run: it stood in the database already.
+    TakenOver {
+        /// The tool that ran it, or `baseline`.
+        origin: String,
+    },
     /// Somebody asked for something.
     Requested {
         /// What for.

@@ -25,6 +25,7 @@ pub(super) fn problems(files: &[SourceFile], rows: &[TrackedRow]) -> Vec<Problem
         // What is under way is compared when it goes on: as long as nothing of it took effect, its file may be mended.
         let untouched = matches!(row.state, State::Failed | State::Expanding | State::Migrating);
         match files.iter().find(|file| compare_versions(&file.version, &row.version) == Ordering::Equal) {
+            None if row.missing_because.is_some() => {}
             None => found.push(Problem {
                 what: format!(
                     "migration {} {} was run on this database, and its file is missing",
@@ -74,12 +75,12 @@ pub(super) fn check(files: &[SourceFile], rows: &[TrackedRow]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::PathBuf;
 
     use super::*;
 
-    fn file(version: &str, text: &str) -> SourceFile {
+    pub fn file(version: &str, text: &str) -> SourceFile {
         SourceFile {
             version: version.to_owned(),
             name: "x".to_owned(),
@@ -89,7 +90,7 @@ mod tests {
         }
     }
 
-    fn row(version: &str, text: &str, state: State) -> TrackedRow {
+    pub fn row(version: &str, text: &str, state: State) -> TrackedRow {
         TrackedRow {
             version: version.to_owned(),
             name: "x".to_owned(),
@@ -100,6 +101,8 @@ mod tests {
             duration_ms: None,
             applied_by: None,
             contracted_for: None,
+            origin: "crossfade".to_owned(),
+            missing_because: None,
         }
     }
 
@@ -130,6 +133,13 @@ mod tests {
         let rows = [row("001", "a", State::Applied), row("002", "b", State::RolledBack)];
         assert!(says(&[file("001", "a"), file("002", "new text")], &rows).is_empty());
         assert!(says(&[file("001", "a")], &rows).is_empty());
+    }
+
+    #[test]
+    fn a_file_that_may_be_missing_is_no_problem_but_what_comes_before_it_is() {
+        let baseline = TrackedRow { missing_because: Some("baseline".to_owned()), ..row("005", "", State::Applied) };
+        assert!(says(&[file("006", "x")], std::slice::from_ref(&baseline)).is_empty());
+        assert_eq!(says(&[file("004", "x")], &[baseline]), ["004_x.sql comes before 005 x, which was run already"]);
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The front door, thin: which migrations, in which order, and who may.
 
 mod backfill;
+mod baseline;
 mod history;
 mod planning;
 mod session;
 mod status;
 mod steering;
 
+pub use baseline::BaselineOptions;
 pub use steering::LiveChange;
 
 use std::time::Duration;
@@ -19,6 +21,7 @@ use crossfade_core::sql::Ident;
 use crossfade_core::step::Action;
 use crossfade_core::step::Phase;
 
+use crate::audit::Audit;
 use crate::config::Config;
 use crate::error::Error;
 use crate::error::Result;
@@ -27,9 +30,11 @@ use crate::observer::Observer;
 use crate::postgres::Target;
 use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::Fault;
+use crate::postgres::store::Run;
 use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
 use crate::report::BackfillReport;
+use crate::report::BaselineReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
 use crate::report::RunMigration;
@@ -83,13 +88,21 @@ pub struct BackfillOptions {
 pub struct Migrator {
     config: Config,
     target: Target,
+    audit: Audit,
     fault: Option<Fault>,
 }
 
 impl Migrator {
     /// For this folder and this database. Nothing is connected yet.
     pub fn new(config: Config, target: Target) -> Migrator {
-        Migrator { config, target, fault: None }
+        Migrator { config, target, audit: Audit::default(), fault: None }
+    }
+
+    /// With what stands beside each event that its commands write.
+    #[must_use]
+    pub fn audited(mut self, audit: Audit) -> Migrator {
+        self.audit = audit;
+        self
     }
 
     /// For tests of the recovery: the work ends with an error once so many events and cursors are written, and writes nothing more, as if
@@ -105,8 +118,16 @@ impl Migrator {
         Ident::new(self.config.schema.as_str())
     }
 
+    /// For reading.
     fn store(&self) -> Store {
         Store { fault: self.fault.clone(), ..Store::new(&self.schema()) }
+    }
+
+    /// For a command that writes: a run of its own.
+    fn recording_store(&self) -> Store {
+        let mut audit = self.audit.clone();
+        audit.git_commit = audit.git_commit.or_else(|| crate::source::head_commit(&self.config.migrations));
+        Store { run: Run::new(audit), ..self.store() }
     }
 
     fn files(&self) -> Result<Vec<SourceFile>> {
@@ -122,6 +143,11 @@ impl Migrator {
             }
         }
         Ok(files)
+    }
+
+    /// The same; none where there is no folder: an image may hold the program alone.
+    fn files_where_there(&self, rows: &[TrackedRow]) -> Result<Vec<SourceFile>> {
+        if self.config.migrations.exists() { self.files_as(rows) } else { Ok(Vec::new()) }
     }
 
     /// The tracking table as it is, without the lease. Makes nothing.
@@ -353,6 +379,20 @@ impl Migrator {
         Ok(RunReport { format: REPORT_FORMAT, migrations: vec![done] })
     }
 
+    /// Writes every file up to a version down as applied, without running anything: the database was there before its history.
+    ///
+    /// # Errors
+    ///
+    /// When there is a history beyond it, the version is not known, the database is empty, or another runner is at work.
+    pub async fn baseline(
+        &self,
+        options: &BaselineOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<BaselineReport> {
+        baseline::run(self, options, observer, stop).await
+    }
+
     /// Copies one column in small transactions, for an expand that was made by hand. What was begun and not finished goes on.
     ///
     /// # Errors
@@ -522,6 +562,7 @@ mod tests {
         is_send(migrator.purge(None, RunOptions::default(), &mut Unobserved, &stop));
         let request = BackfillRequest::read("t", "a", "b", None, None).unwrap();
         is_send(migrator.backfill(&request, BackfillOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.baseline(&BaselineOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.verify(None, &mut Unobserved, &stop));
         is_send(migrator.pause(None, None));
         is_send(migrator.resume(None));

@@ -28,6 +28,7 @@ use super::Migrator;
 use super::planning;
 use super::run_migration;
 use super::same_version;
+use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;
@@ -41,7 +42,9 @@ use crate::postgres::pooler;
 use crate::postgres::store::PlanFiles;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredPlan;
+use crate::postgres::store::TakenOver;
 use crate::postgres::store::TrackedRow;
+use crate::postgres::store::finish;
 use crate::report::RunMigration;
 use crate::source::SourceFile;
 use crate::stop::Stop;
@@ -75,7 +78,7 @@ impl<'a> Session<'a> {
         observer: &'a mut dyn Observer,
         stop: &'a Stop,
     ) -> Result<Session<'a>> {
-        let store = migrator.store();
+        let store = migrator.recording_store();
         let (lease, client) = begin(migrator, &store, wait, observer, stop).await?;
         Ok(Session {
             migrator,
@@ -179,7 +182,6 @@ impl<'a> Session<'a> {
     }
 
     async fn store_plan(&mut self, plan: &Plan, file: &SourceFile) -> Result<TrackedRow> {
-        let commit = crate::source::head_commit(&self.migrator.config.migrations);
         let down = file.down.as_ref().map(|(_, text)| text.as_str());
         let files = PlanFiles {
             up_sql: match plan.kind {
@@ -187,7 +189,6 @@ impl<'a> Session<'a> {
                 PlanKind::Down => down.unwrap_or_default(),
             },
             down_sql: down,
-            git_commit: commit.as_deref(),
         };
         self.store.record(&self.client, self.lease.epoch, plan, &files).await?;
         self.row(&plan.version).await
@@ -334,6 +335,14 @@ impl<'a> Session<'a> {
     /// Stores the plan of a backfill.
     pub async fn record_backfill(&self, plan: &Plan, statement: &str) -> Result<StoredPlan> {
         self.store.record_alone(&self.client, self.lease.epoch, plan, statement).await
+    }
+
+    /// Writes migrations down as applied that something else has run.
+    pub async fn take_over(&self, taken: &[TakenOver]) -> Result<()> {
+        let doing = "write down what is applied already";
+        self.client.batch_execute("BEGIN").await.doing(doing)?;
+        let written = self.store.take_over(&self.client, self.lease.epoch, taken).await;
+        finish(&self.client, written, doing).await
     }
 
     /// A stored plan as it is now.

@@ -36,6 +36,9 @@ use crate::report::WaitedReport;
 use crate::source::SourceFile;
 use crate::source::compare_versions;
 
+/// The origin of what no other tool has run.
+const OWN: &str = "crossfade";
+
 pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     let files = if Path::new(&migrator.config.migrations).exists() { migrator.files()? } else { Vec::new() };
     let client = migrator.target.connect(APPLICATION).await?;
@@ -89,7 +92,9 @@ fn pending(file: &SourceFile) -> MigrationStatus {
         duration_ms: None,
         applied_by: None,
         retained_until: None,
+        origin: OWN.to_owned(),
         file: true,
+        missing_because: None,
         down_file: file.down.is_some(),
     }
 }
@@ -117,7 +122,9 @@ async fn of_row(
         duration_ms: row.duration_ms,
         applied_by: row.applied_by.clone(),
         retained_until: None,
+        origin: row.origin.clone(),
         file: file.is_some(),
+        missing_because: row.missing_because.clone().filter(|_| file.is_none()),
         down_file: file.is_some_and(|file| file.down.is_some()),
     };
     let mut paused = None;

@@ -117,7 +117,7 @@ fn report_of(plans: &[Begun], next: impl Fn(&Plan) -> Option<String>) -> RunRepo
 
 pub(super) async fn pause(migrator: &Migrator, version: Option<&str>, reason: Option<&str>) -> Result<RunReport> {
     let client = migrator.target.connect(APPLICATION).await?;
-    let store = migrator.store();
+    let store = migrator.recording_store();
     let mut due = begun(migrator, &client, &store, version).await?;
     due.retain(|begun| version.is_some() || is_under_way(begun.state));
     if due.is_empty() {
@@ -154,7 +154,7 @@ pub(super) fn paused_text(plan: &Plan) -> String {
 
 pub(super) async fn resume(migrator: &Migrator, version: Option<&str>) -> Result<RunReport> {
     let client = migrator.target.connect(APPLICATION).await?;
-    let store = migrator.store();
+    let store = migrator.recording_store();
     let mut due = begun(migrator, &client, &store, version).await?;
     due.retain(|begun| begun.is_paused() && !is_over(begun.state));
     if due.is_empty() {
@@ -183,7 +183,7 @@ pub(super) async fn set(migrator: &Migrator, changes: &[LiveChange], during: Opt
         }
     }
     let client = migrator.target.connect(APPLICATION).await?;
-    let store = migrator.store();
+    let store = migrator.recording_store();
     if !store.exists(&client).await? {
         return Err(Error::refused("there is no journal in this database yet, so a live setting has no place")
             .hint("write it into crossfade.toml, under [throttle]"));

@@ -11,7 +11,6 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::store::Store;
-use super::store::host;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;
@@ -136,6 +135,7 @@ impl Store {
                 Some(Asked { id: row.get(0), request, reason, actor: row.get(2), host: row.get(3), at: row.get(4) })
             }
             Event::PlanRecorded
+            | Event::TakenOver { .. }
             | Event::StepStarted { .. }
             | Event::ChunkDone { .. }
             | Event::StepSucceeded { .. }
@@ -144,32 +144,6 @@ impl Store {
             | Event::UndoSucceeded { .. }
             | Event::UndoFailed { .. } => None,
         })
-    }
-
-    /// Appends a request to pause or to go on, without the lease.
-    pub async fn ask(&self, client: &Client, plan_id: i64, request: Request, reason: Option<&str>) -> Result<()> {
-        let event = Event::Requested { request, reason: reason.map(str::to_owned) };
-        let json = serde_json::to_string(&event)
-            .map_err(|error| Error::failed("could not write an event down").caused_by(error))?;
-        let insert = sql!(
-            "INSERT INTO {}.events (plan_id, event, epoch, host, tool_version) \
-             SELECT $1, $2::text::jsonb, coalesce((SELECT epoch FROM {}.lease WHERE id = 1), 0), $3, $4",
-            self.schema,
-            self.schema
-        );
-        client
-            .execute_typed(
-                insert.as_str(),
-                &[
-                    (&plan_id, Type::INT8),
-                    (&json, Type::TEXT),
-                    (&host(), Type::TEXT),
-                    (&env!("CARGO_PKG_VERSION"), Type::TEXT),
-                ],
-            )
-            .await
-            .doing("write the request down")?;
-        Ok(())
     }
 
     /// The live settings that hold now.
@@ -228,7 +202,12 @@ impl Store {
         client
             .execute_typed(
                 upsert.as_str(),
-                &[(&key.name(), Type::TEXT), (&value, Type::TEXT), (&host(), Type::TEXT), (&seconds, Type::FLOAT8)],
+                &[
+                    (&key.name(), Type::TEXT),
+                    (&value, Type::TEXT),
+                    (&self.run.host, Type::TEXT),
+                    (&seconds, Type::FLOAT8),
+                ],
             )
             .await
             .doing(doing)?;

@@ -5,6 +5,7 @@
 //! everything that failed.
 
 mod backfill;
+mod baseline;
 mod blocked;
 mod clients;
 mod crash;

@@ -1,8 +1,10 @@
 //! The journal in the target database: plans, events, cursors, and the tracking table that people know.
 
 mod cursors;
+mod events;
 mod fault;
 mod format;
+mod taken_over;
 
 use crossfade_core::journal::Event;
 use crossfade_core::journal::State;
@@ -18,8 +20,11 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 pub(crate) use cursors::Follows;
+pub(crate) use events::Run;
 pub(crate) use fault::Fault;
+pub(crate) use taken_over::TakenOver;
 
+use crate::audit::Audit;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;
@@ -29,6 +34,8 @@ use crate::error::Result;
 pub(crate) struct Store {
     pub schema: Ident,
     pub fault: Option<Fault>,
+    /// What stands beside each event that it writes.
+    pub run: Run,
 }
 
 /// A row of the tracking table.
@@ -44,6 +51,10 @@ pub(crate) struct TrackedRow {
     pub applied_by: Option<String>,
     /// Seconds since contract, for the retention.
     pub contracted_for: Option<f64>,
+    /// Who ran it: `crossfade`, the tool that it was taken over from, or `baseline`.
+    pub origin: String,
+    /// Why its file may be missing; none: it may not.
+    pub missing_because: Option<String>,
 }
 
 /// A stored plan with what has happened to it.
@@ -60,7 +71,6 @@ pub(crate) struct StoredPlan {
 pub(crate) struct PlanFiles<'a> {
     pub up_sql: &'a str,
     pub down_sql: Option<&'a str>,
-    pub git_commit: Option<&'a str>,
 }
 
 fn state_from(name: &str) -> Option<State> {
@@ -96,14 +106,16 @@ impl Store {
     }
 
     pub fn new(schema: &Ident) -> Store {
-        Store { schema: schema.clone(), fault: None }
+        Store { schema: schema.clone(), fault: None, run: Run::new(Audit::default()) }
     }
 
     /// The tracking table.
     pub async fn rows(&self, client: &Client) -> Result<Vec<TrackedRow>> {
+        // A column that an earlier version's table lacks is found in the row beside it.
         let query = sql!(
-            "SELECT version, name, checksum, state, plan_id, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), duration_ms, applied_by, \
-             extract(epoch FROM now() - contracted_at)::float8 FROM {}.schema_migrations",
+            "SELECT m.* FROM (VALUES ('crossfade'::text, NULL::text)) AS lacking (origin, missing_because), LATERAL (\
+             SELECT version, name, checksum, state, plan_id, to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), duration_ms, applied_by, \
+             extract(epoch FROM now() - contracted_at)::float8, origin, missing_because FROM {}.schema_migrations) AS m",
             self.schema
         );
         let rows = client.query_typed(query.as_str(), &[]).await.doing("read the tracking table")?;
@@ -124,6 +136,8 @@ impl Store {
                 duration_ms: row.get(6),
                 applied_by: row.get(7),
                 contracted_for: row.get(8),
+                origin: row.get(9),
+                missing_because: row.get(10),
             });
         }
         tracked.sort_by(|a, b| crate::source::compare_versions(&a.version, &b.version));
@@ -169,7 +183,7 @@ impl Store {
         let doing = "store the plan";
         client.batch_execute("BEGIN").await.doing(doing)?;
         let done = async {
-            let files = PlanFiles { up_sql: statement, down_sql: None, git_commit: None };
+            let files = PlanFiles { up_sql: statement, down_sql: None };
             let id = self.insert_plan(client, plan, &files).await?;
             // What its earlier sweeps have set aside is looked at again.
             let forget = sql!(
@@ -236,7 +250,9 @@ impl Store {
             let track = sql!(
                 "INSERT INTO {}.schema_migrations AS m (version, name, checksum, state, plan_id, host, tool_version, git_commit) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
                  ON CONFLICT (version) DO UPDATE SET name = $2, checksum = CASE WHEN $9 THEN m.checksum ELSE $3 END, state = $4, plan_id = $5, \
-                 duration_ms = CASE WHEN $9 THEN m.duration_ms ELSE 0 END, applied_by = session_user, host = $6, tool_version = $7, git_commit = $8, contracted_at = NULL",
+                 duration_ms = CASE WHEN $9 THEN m.duration_ms ELSE 0 END, applied_by = session_user, host = $6, tool_version = $7, git_commit = $8, contracted_at = NULL, \
+                 origin = CASE WHEN $9 THEN m.origin ELSE 'crossfade' END, raw_checksum = CASE WHEN $9 THEN m.raw_checksum END, \
+                 missing_because = CASE WHEN $9 THEN m.missing_because END",
                 self.schema
             );
             client
@@ -248,9 +264,9 @@ impl Store {
                         (&plan.checksum, Type::TEXT),
                         (&state.name(), Type::TEXT),
                         (&id, Type::INT8),
-                        (&host(), Type::TEXT),
+                        (&self.run.host, Type::TEXT),
                         (&env!("CARGO_PKG_VERSION"), Type::TEXT),
-                        (&files.git_commit, Type::TEXT),
+                        (&self.run.audit.git_commit, Type::TEXT),
                         (&(plan.kind == PlanKind::Down), Type::BOOL),
                     ],
                 )
@@ -277,30 +293,7 @@ impl Store {
         let doing = "write the journal";
         self.count_writes(events.len())?;
         for event in events {
-            let json = serde_json::to_string(event)
-                .map_err(|error| Error::failed("could not write an event down").caused_by(error))?;
-            let insert = sql!(
-                "INSERT INTO {}.events (plan_id, event, epoch, host, tool_version) SELECT $1, $2::text::jsonb, l.epoch, $3, $4 \
-                 FROM (SELECT epoch FROM {}.lease WHERE id = 1 AND epoch = $5 FOR SHARE) AS l",
-                self.schema,
-                self.schema
-            );
-            let written = client
-                .execute_typed(
-                    insert.as_str(),
-                    &[
-                        (&plan_id, Type::INT8),
-                        (&json, Type::TEXT),
-                        (&host(), Type::TEXT),
-                        (&env!("CARGO_PKG_VERSION"), Type::TEXT),
-                        (&epoch, Type::INT8),
-                    ],
-                )
-                .await
-                .doing(doing)?;
-            if written != 1 {
-                return Err(lease_lost());
-            }
+            self.insert_event(client, epoch, plan_id, event).await?;
         }
         let update = sql!(
             "UPDATE {}.schema_migrations SET state = $1, duration_ms = duration_ms + $2, \
@@ -334,7 +327,7 @@ pub(crate) async fn finish<T>(client: &Client, result: Result<T>, doing: &str) -
     }
 }
 
-pub(super) fn host() -> String {
+fn host() -> String {
     nix::unistd::gethostname().ok().and_then(|host| host.into_string().ok()).unwrap_or_default()
 }
 
