@@ -48,6 +48,9 @@ pub struct Global {
     /// Print one JSON document on standard output
     #[arg(long, global = true)]
     pub json: bool,
+    /// Who is behind it, for the journal. Without it, who started the CI job, or the user and host of this machine
+    #[arg(long, value_name = "NAME", env = "CROSSFADE_ACTOR", hide_env_values = true, global = true)]
+    pub actor: Option<String>,
     /// Log what happens; twice for more. CROSSFADE_LOG says it in detail
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     pub verbose: u8,
@@ -73,6 +76,8 @@ pub enum Command {
     New(NewArgs),
     /// Show every migration, its state, its progress and what it waits for
     Status,
+    /// Show everything that was ever done, by whom and from where
+    History(HistoryArgs),
     /// Show the steps, locks and statements that a migration would run as
     Plan(PlanArgs),
     /// Begin the history of a database that was there before it: count files as applied, run nothing
@@ -109,6 +114,19 @@ pub struct NewArgs {
     /// Make the file that undoes it, too
     #[arg(long)]
     pub down: bool,
+}
+
+/// Of `history`.
+#[derive(Debug, Args)]
+pub struct HistoryArgs {
+    /// Only this migration
+    pub version: Option<String>,
+    /// Only since then: 2026-01-31, '2026-01-31 12:00+01', yesterday; or how long ago: 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// With the statements that each step ran
+    #[arg(long)]
+    pub sql: bool,
 }
 
 /// Of `plan`.

@@ -1,6 +1,7 @@
 //! The `crossfade` command. Here the environment is read, and nowhere else.
 
 mod args;
+mod audit;
 mod commands;
 mod progress;
 mod render;

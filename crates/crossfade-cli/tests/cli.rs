@@ -47,6 +47,7 @@ fn help_is_the_reference() {
         "init",
         "new",
         "status",
+        "history",
         "plan",
         "baseline",
         "migrate",

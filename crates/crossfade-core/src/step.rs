@@ -201,6 +201,19 @@ impl Action {
             Action::Hold { .. } => "hold",
         }
     }
+
+    /// The statements that it runs, as they stand in the plan: those of a chunk with their parameters.
+    pub fn statements(&self) -> Vec<&Sql> {
+        match self {
+            Action::Ddl(ddl) => ddl.statements.iter().map(|statement| &statement.sql).collect(),
+            Action::Concurrently(concurrently) => vec![&concurrently.run],
+            Action::Validate(validate) => vec![&validate.sql],
+            Action::Backfill(backfill) => backfill.units.iter().map(|unit| &unit.statement).collect(),
+            Action::Verify(verify) => verify.units.iter().map(|unit| &unit.query).collect(),
+            Action::Assert(assert) => vec![&assert.query],
+            Action::Hold { .. } => Vec::new(),
+        }
+    }
 }
 
 /// Statements of one transaction.

@@ -22,6 +22,8 @@ pub use error::ErrorKind;
 pub use error::Result;
 pub use migrator::BackfillOptions;
 pub use migrator::BaselineOptions;
+pub use migrator::HistoryOptions;
+pub use migrator::HistorySince;
 pub use migrator::LiveChange;
 pub use migrator::MigrateOptions;
 pub use migrator::Migrator;

@@ -3,6 +3,7 @@
 //! Each has a `format` that grows when a reader could misread it; fields are added freely.
 
 mod baseline;
+mod history;
 
 use crossfade_core::journal::State;
 use crossfade_core::step::Plan;
@@ -10,6 +11,8 @@ use serde::Serialize;
 
 pub use baseline::BaselineMigration;
 pub use baseline::BaselineReport;
+pub use history::HistoryEvent;
+pub use history::HistoryReport;
 
 /// The format of the documents here.
 pub const REPORT_FORMAT: u32 = 1;

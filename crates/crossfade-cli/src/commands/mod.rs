@@ -5,6 +5,7 @@ mod baseline;
 mod completions;
 mod contract;
 pub mod demo;
+mod history;
 mod init;
 mod migrate;
 mod new;
@@ -29,6 +30,7 @@ pub use self::sources::Sources;
 use crate::args::Command;
 use crate::args::Global;
 use crate::args::RunArgs;
+use crate::audit;
 use crate::progress::Progress;
 use crate::render;
 use crate::screen::Screen;
@@ -57,11 +59,18 @@ impl Context {
         Ok(Migrator::new(config, target))
     }
 
+    /// For commands that write to the journal: with who does it.
+    fn writer(&self, config: Config) -> Result<Migrator> {
+        let lookup = |name: &str| self.variables.get(name);
+        let audit = audit::read(self.global.actor.as_deref(), &lookup, &config.migrations);
+        Ok(self.migrator(config)?.audited(audit))
+    }
+
     /// For commands that run steps: with what shows them.
     fn runner(&self) -> Result<(Migrator, Progress)> {
         let config = self.config()?;
         let progress = Progress::new(self.screen.clone(), Sources::new(&config.migrations));
-        Ok((self.migrator(config)?, progress))
+        Ok((self.writer(config)?, progress))
     }
 
     /// Shows migrations that a command beside a run is about.
@@ -97,6 +106,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Init => init::run(context),
         Command::New(args) => new::run(&args, context),
         Command::Status => status::run(context).await,
+        Command::History(args) => history::run(args, context).await,
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Baseline(args) => baseline::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,

@@ -4,6 +4,7 @@
 
 mod decide;
 mod fold;
+mod words;
 
 pub use decide::Decision;
 pub use decide::decide;

@@ -7,9 +7,12 @@ mod planning;
 mod session;
 mod status;
 mod steering;
+mod trail;
 
 pub use baseline::BaselineOptions;
 pub use steering::LiveChange;
+pub use trail::HistoryOptions;
+pub use trail::HistorySince;
 
 use std::time::Duration;
 
@@ -35,6 +38,7 @@ use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
 use crate::report::BackfillReport;
 use crate::report::BaselineReport;
+use crate::report::HistoryReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
 use crate::report::RunMigration;
@@ -164,6 +168,15 @@ impl Migrator {
     /// When the files or the database can't be read.
     pub async fn status(&self) -> Result<StatusReport> {
         status::report(self).await
+    }
+
+    /// Every event of the journal in order, with who did it and from where. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the database can't be read, or the version or the time means nothing.
+    pub async fn history(&self, options: &HistoryOptions) -> Result<HistoryReport> {
+        trail::report(self, options).await
     }
 
     /// The plans of one migration, or of all that are pending.
@@ -556,6 +569,7 @@ mod tests {
         let stop = Stop::default();
         is_send(migrator.status());
         is_send(migrator.plan(None));
+        is_send(migrator.history(&HistoryOptions::default()));
         is_send(migrator.migrate(MigrateOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.contract(None, RunOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.rollback(None, RunOptions::default(), &mut Unobserved, &stop));

@@ -5,6 +5,7 @@ mod events;
 mod fault;
 mod format;
 mod taken_over;
+mod trail;
 
 use crossfade_core::journal::Event;
 use crossfade_core::journal::State;
@@ -23,6 +24,8 @@ pub(crate) use cursors::Follows;
 pub(crate) use events::Run;
 pub(crate) use fault::Fault;
 pub(crate) use taken_over::TakenOver;
+pub(crate) use trail::Since;
+pub(crate) use trail::TrailEvent;
 
 use crate::audit::Audit;
 use crate::error::Doing as _;
