@@ -88,6 +88,8 @@ pub enum Command {
     Contract(RunArgs),
     /// Undo a migration; without a version the newest
     Rollback(RunArgs),
+    /// Show what differs between the files and what was run, and accept it
+    Repair(RepairArgs),
     /// Drop what contract retained
     Purge(RunArgs),
     /// Ask whoever runs a migration to wait at the next safe point
@@ -188,6 +190,22 @@ pub struct MigrateArgs {
 pub struct RunArgs {
     /// Only this migration
     pub version: Option<String>,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Of `repair`.
+#[derive(Debug, Args)]
+pub struct RepairArgs {
+    /// Only this migration
+    pub version: Option<String>,
+    /// Take the files as they are now for what was run; nothing is run
+    #[arg(long)]
+    pub accept: bool,
+    /// No longer miss the file of this migration, which is gone for good
+    #[arg(long, value_name = "VERSION", conflicts_with_all = ["version", "accept"])]
+    pub forget_missing: Option<String>,
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,

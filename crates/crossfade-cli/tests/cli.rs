@@ -53,6 +53,7 @@ fn help_is_the_reference() {
         "migrate",
         "contract",
         "rollback",
+        "repair",
         "purge",
         "pause",
         "resume",

@@ -27,6 +27,8 @@ pub use migrator::HistorySince;
 pub use migrator::LiveChange;
 pub use migrator::MigrateOptions;
 pub use migrator::Migrator;
+pub use migrator::RepairAction;
+pub use migrator::RepairOptions;
 pub use migrator::RunOptions;
 pub use postgres::Target;
 pub use stop::Stop;

@@ -4,6 +4,7 @@
 
 mod baseline;
 mod history;
+mod repair;
 
 use crossfade_core::journal::State;
 use crossfade_core::step::Plan;
@@ -13,6 +14,9 @@ pub use baseline::BaselineMigration;
 pub use baseline::BaselineReport;
 pub use history::HistoryEvent;
 pub use history::HistoryReport;
+pub use repair::Change;
+pub use repair::RepairMigration;
+pub use repair::RepairReport;
 
 /// The format of the documents here.
 pub const REPORT_FORMAT: u32 = 1;
@@ -30,6 +34,8 @@ pub struct StatusReport {
     pub migrations: Vec<MigrationStatus>,
     /// What `crossfade backfill` was called for, the oldest first, each as its newest sweep stands.
     pub backfills: Vec<BackfillStatus>,
+    /// What differs between the files and the tracking table and stops nothing, one line each.
+    pub warnings: Vec<String>,
     /// What is wrong with the files and the tracking table, one line each.
     pub problems: Vec<String>,
 }

@@ -12,6 +12,7 @@ mod new;
 mod pause;
 mod plan;
 mod purge;
+mod repair;
 mod resume;
 mod rollback;
 mod sources;
@@ -112,6 +113,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Migrate(args) => migrate::run(args, context).await,
         Command::Contract(args) => contract::run(&args, context).await,
         Command::Rollback(args) => rollback::run(&args, context).await,
+        Command::Repair(args) => repair::run(args, context).await,
         Command::Purge(args) => purge::run(&args, context).await,
         Command::Pause(args) => pause::run(&args, context).await,
         Command::Resume(args) => resume::run(&args, context).await,

@@ -8,6 +8,7 @@ pub mod human;
 mod paint;
 pub mod plan;
 pub mod progress;
+pub mod repair;
 pub mod run;
 pub mod script;
 pub mod status;

@@ -37,8 +37,11 @@ pub fn text(report: &StatusReport, paint: Paint) -> String {
             out.push_str(&super::indented(error, "  "));
         }
     }
-    if !report.problems.is_empty() {
+    if !report.warnings.is_empty() || !report.problems.is_empty() {
         out.push('\n');
+    }
+    for warning in &report.warnings {
+        out.push_str(&format!("{} {warning}\n", paint.yellow("warning:")));
     }
     for problem in &report.problems {
         out.push_str(&format!("{} {problem}\n", paint.red("problem:")));

@@ -157,6 +157,9 @@ fn status() -> StatusReport {
             },
             backfill("crossfade backfill app.users a b", State::Applied),
         ],
+        warnings: vec![
+            "002_rename_email.sql was changed after it was run, in comments and white space only".to_owned(),
+        ],
         problems: vec!["001_create_users.sql was changed after it was applied".to_owned()],
     }
 }
@@ -294,7 +297,14 @@ fn status_in_every_state() {
 
 #[test]
 fn status_of_nothing() {
-    let report = StatusReport { runner: None, migrations: vec![], backfills: vec![], problems: vec![], ..status() };
+    let report = StatusReport {
+        runner: None,
+        migrations: vec![],
+        backfills: vec![],
+        warnings: vec![],
+        problems: vec![],
+        ..status()
+    };
     assert_snapshot!(status::text(&report, Paint::plain()));
 }
 

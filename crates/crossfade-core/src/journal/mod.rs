@@ -80,6 +80,20 @@ pub enum Event {
         /// The tool that ran it, or `baseline`.
         origin: String,
     },
+    /// Another text was accepted for the one that was run.
+    Repaired {
+        /// Checksum of the text until then.
+        from: String,
+        /// Checksum of the accepted text.
+        to: String,
+        /// The accepted text.
+        up_sql: String,
+        /// The text of its down file, where there was one then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        down_sql: Option<String>,
+    },
+    /// Its file is gone for good, and is no longer missed.
+    FileForgotten,
     /// Somebody asked for something.
     Requested {
         /// What for.

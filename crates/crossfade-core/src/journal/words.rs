@@ -18,6 +18,8 @@ impl Event {
                 "baseline" => "counted as applied (baseline); nothing was run".to_owned(),
                 tool => format!("taken over from {tool} as applied; nothing was run"),
             },
+            Event::Repaired { .. } => "the changed file was accepted for the one that was run".to_owned(),
+            Event::FileForgotten => "its file is gone for good, and is no longer missed".to_owned(),
             Event::StepStarted { step } => format!("{} begins{}", place(plan, *step), summary(plan, *step)),
             Event::ChunkDone { step, rows, .. } => format!("{}: {rows} rows so far", place(plan, *step)),
             Event::StepSucceeded { step, .. } => format!("{} is done{}", place(plan, *step), summary(plan, *step)),
@@ -39,6 +41,8 @@ impl Event {
         match self {
             Event::PlanRecorded => "plan_recorded",
             Event::TakenOver { .. } => "taken_over",
+            Event::Repaired { .. } => "repaired",
+            Event::FileForgotten => "file_forgotten",
             Event::StepStarted { .. } => "step_started",
             Event::ChunkDone { .. } => "chunk_done",
             Event::StepSucceeded { .. } => "step_succeeded",
@@ -60,7 +64,11 @@ impl Event {
             | Event::UndoStarted { step }
             | Event::UndoSucceeded { step }
             | Event::UndoFailed { step, .. } => Some(*step),
-            Event::PlanRecorded | Event::TakenOver { .. } | Event::Requested { .. } => None,
+            Event::PlanRecorded
+            | Event::TakenOver { .. }
+            | Event::Repaired { .. }
+            | Event::FileForgotten
+            | Event::Requested { .. } => None,
         }
     }
 }
@@ -104,6 +112,8 @@ mod tests {
             Event::PlanRecorded,
             Event::TakenOver { origin: "baseline".to_owned() },
             Event::TakenOver { origin: "flyway".to_owned() },
+            Event::Repaired { from: error(), to: error(), up_sql: error(), down_sql: None },
+            Event::FileForgotten,
             Event::StepStarted { step },
             Event::ChunkDone { step, cursor: Cursor::start_of_keys(0, Vec::new(), 0, 1), rows: 7, took_ms: 1 },
             Event::StepSucceeded { step, took_ms: 12 },

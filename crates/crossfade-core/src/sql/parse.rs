@@ -136,7 +136,7 @@ fn word(token: &pg_query::protobuf::ScanToken, text: &str) -> Option<String> {
     slice.starts_with(|c: char| c.is_alphabetic() || c == '_').then(|| slice.to_lowercase())
 }
 
-fn own_line_comment(text: &str, start: usize, end: usize) -> Option<Comment> {
+pub(super) fn own_line_comment(text: &str, start: usize, end: usize) -> Option<Comment> {
     let line_start = text[..start].rfind(['\n', '\r']).map_or(0, |at| at + 1);
     let alone = text[line_start..start].trim().is_empty();
     let body = text[start..end].trim_end();

@@ -31,14 +31,14 @@ pub(super) fn problems(files: &[SourceFile], rows: &[TrackedRow]) -> Vec<Problem
                     "migration {} {} was run on this database, and its file is missing",
                     row.version, row.name
                 ),
-                hint: "bring the file back (it is in version control), or check out the branch that has it".to_owned(),
+                hint: format!(
+                    "bring the file back (it is in version control), or check out the branch that has it; where it is gone for good, `crossfade repair --forget-missing {}`",
+                    row.version
+                ),
             }),
             Some(file) if checksum(&file.text) != row.checksum && !untouched => found.push(Problem {
                 what: format!("{} was changed after it was run ({})", file.path.display(), row.state.name()),
-                hint: format!(
-                    "restore its text, and write the change as a new migration; or `crossfade rollback {}` first",
-                    row.version
-                ),
+                hint: changed_hint(row),
             }),
             Some(_) => {}
         }
@@ -61,6 +61,26 @@ pub(super) fn problems(files: &[SourceFile], rows: &[TrackedRow]) -> Vec<Problem
         }
     }
     found
+}
+
+fn changed_hint(row: &TrackedRow) -> String {
+    let version = &row.version;
+    match row.state {
+        State::Applied => format!(
+            "restore its text, and write the change as a new migration; `crossfade repair {version}` shows the difference, and accepts it with --accept"
+        ),
+        State::Pending
+        | State::Expanding
+        | State::Migrating
+        | State::Ready
+        | State::Contracting
+        | State::Contracted
+        | State::Failed
+        | State::RollingBack
+        | State::RolledBack => format!(
+            "restore its text, and write the change as a new migration; or `crossfade rollback {version}` first"
+        ),
+    }
 }
 
 /// Refuses when anything does not fit.

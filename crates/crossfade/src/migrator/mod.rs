@@ -4,12 +4,17 @@ mod backfill;
 mod baseline;
 mod history;
 mod planning;
+mod repair;
 mod session;
 mod status;
 mod steering;
+mod tolerance;
 mod trail;
+mod way_back;
 
 pub use baseline::BaselineOptions;
+pub use repair::RepairAction;
+pub use repair::RepairOptions;
 pub use steering::LiveChange;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
@@ -41,6 +46,7 @@ use crate::report::BaselineReport;
 use crate::report::HistoryReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
+use crate::report::RepairReport;
 use crate::report::RunMigration;
 use crate::report::RunReport;
 use crate::report::StatusReport;
@@ -203,8 +209,11 @@ impl Migrator {
             let own = self.with_workers(workers);
             return Box::pin(own.migrate(MigrateOptions { workers: None, ..options }, observer, stop)).await;
         }
-        let rows = self.look().await?;
+        let mut rows = self.look().await?;
         let files = self.files_as(&rows)?;
+        for text in tolerance::tolerate(self, &files, &mut rows).await? {
+            observer.notice(Notice::Info { text });
+        }
         history::check(&files, &rows)?;
         let wanted = self.up_to(&files, options.to.as_deref())?;
         if !wanted.iter().any(|file| needs_work(file, &rows, options.complete)) {
@@ -218,7 +227,7 @@ impl Migrator {
         }
         let mut session = Session::open(self, options.wait, observer, stop).await?;
         session.park = options.park;
-        let rows = session.rows().await?;
+        let rows = session.rows_as(&files).await?;
         history::check(&files, &rows)?;
         let mut done = Vec::new();
         for file in wanted {
@@ -382,14 +391,23 @@ impl Migrator {
             session.observer.notice(Notice::Info { text: "there is nothing to roll back".to_owned() });
             return Ok(RunReport { format: REPORT_FORMAT, migrations: Vec::new() });
         };
-        let done = if row.state == State::Applied {
-            let files = self.files_as(&rows)?;
-            session.refuse_beneath(row, &rows)?;
-            session.roll_back_by_file(row, &files).await?
-        } else {
-            session.go_on(row, Some(Request::Rollback)).await?
-        };
+        let files = self.files_where_there(&rows)?;
+        let done = session.undo(row, &rows, &files).await?;
         Ok(RunReport { format: REPORT_FORMAT, migrations: vec![done] })
+    }
+
+    /// Shows what differs between the files and what was run, or accepts it. Showing changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the version is not known, what differs is under way, or another runner is at work.
+    pub async fn repair(
+        &self,
+        options: &RepairOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RepairReport> {
+        repair::run(self, options, observer, stop).await
     }
 
     /// Writes every file up to a version down as applied, without running anything: the database was there before its history.
@@ -576,6 +594,7 @@ mod tests {
         is_send(migrator.purge(None, RunOptions::default(), &mut Unobserved, &stop));
         let request = BackfillRequest::read("t", "a", "b", None, None).unwrap();
         is_send(migrator.backfill(&request, BackfillOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.repair(&RepairOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.baseline(&BaselineOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.verify(None, &mut Unobserved, &stop));
         is_send(migrator.pause(None, None));

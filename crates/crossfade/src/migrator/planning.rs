@@ -84,15 +84,15 @@ pub(super) fn plan_file(
 
 /// Plans the way back by a down file.
 pub(super) fn plan_down_file(
-    file: &SourceFile,
+    row: &TrackedRow,
     down: (&Path, &str),
     catalog: &Catalog,
     policy: &Policy,
 ) -> Result<Plan> {
     let (path, text) = down;
-    let migration = parse(&file.version, &file.name, path, text)?;
+    let migration = parse(&row.version, &row.name, path, text)?;
     let cx = PlanContext { migration: &migration, catalog, policy, in_flight: &[], new_tables: &BTreeSet::new() };
-    let plan = plan_down(cx).map_err(|findings| refused(&file.version, &file.name, path, text, findings))?;
+    let plan = plan_down(cx).map_err(|findings| refused(&row.version, &row.name, path, text, findings))?;
     audited(plan)
 }
 
@@ -137,8 +137,9 @@ pub(super) async fn ask_the_server(client: &Client, plan: &Plan) -> Result<Vec<F
 pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Result<PlanReport> {
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
-    let rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
+    let mut rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
     let files = migrator.files_as(&rows)?;
+    super::tolerance::tolerate_on(&client, &store, &files, &mut rows).await?;
     super::history::check(&files, &rows)?;
     if let Some(version) = version
         && !files.iter().any(|file| same_version(&file.version, version))

@@ -1,5 +1,6 @@
 //! One command at work: the lease, a connection, and the migrations one after the other.
 
+use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +29,8 @@ use super::Migrator;
 use super::planning;
 use super::run_migration;
 use super::same_version;
+use super::tolerance;
+use super::way_back::WayDown;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -42,6 +45,7 @@ use crate::postgres::pooler;
 use crate::postgres::store::PlanFiles;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredPlan;
+use crate::postgres::store::StoredTexts;
 use crate::postgres::store::TakenOver;
 use crate::postgres::store::TrackedRow;
 use crate::postgres::store::finish;
@@ -112,6 +116,13 @@ impl<'a> Session<'a> {
         self.store.rows(&self.client).await
     }
 
+    /// The same, even with these files in what is tolerated.
+    pub async fn rows_as(&self, files: &[SourceFile]) -> Result<Vec<TrackedRow>> {
+        let mut rows = self.rows().await?;
+        tolerance::tolerate_on(&self.client, &self.store, files, &mut rows).await?;
+        Ok(rows)
+    }
+
     /// Brings one file as far as it goes.
     pub async fn migrate_one(
         &mut self,
@@ -178,19 +189,15 @@ impl<'a> Session<'a> {
         for finding in plan.findings.iter().filter(|finding| finding.severity > Severity::Note) {
             self.observer.notice(Notice::Found { version: plan.version.clone(), finding: finding.clone() });
         }
-        self.store_plan(&plan, file).await
+        let files = PlanFiles {
+            up_sql: file.text.trim_start_matches('\u{feff}'),
+            down_sql: file.down.as_ref().map(|(_, text)| text.as_str()),
+        };
+        self.store_plan(&plan, &files).await
     }
 
-    async fn store_plan(&mut self, plan: &Plan, file: &SourceFile) -> Result<TrackedRow> {
-        let down = file.down.as_ref().map(|(_, text)| text.as_str());
-        let files = PlanFiles {
-            up_sql: match plan.kind {
-                PlanKind::Up | PlanKind::Backfill => file.text.trim_start_matches('\u{feff}'),
-                PlanKind::Down => down.unwrap_or_default(),
-            },
-            down_sql: down,
-        };
-        self.store.record(&self.client, self.lease.epoch, plan, &files).await?;
+    async fn store_plan(&mut self, plan: &Plan, files: &PlanFiles<'_>) -> Result<TrackedRow> {
+        self.store.record(&self.client, self.lease.epoch, plan, files).await?;
         self.row(&plan.version).await
     }
 
@@ -345,6 +352,23 @@ impl<'a> Session<'a> {
         finish(&self.client, written, doing).await
     }
 
+    /// The texts of all migrations as they were run.
+    pub async fn texts(&self) -> Result<BTreeMap<String, StoredTexts>> {
+        self.store.texts(&self.client, None).await
+    }
+
+    /// Takes a file for what was run.
+    pub async fn repair(&self, row: &TrackedRow, plan_id: i64, file: &SourceFile) -> Result<()> {
+        let up = file.text.trim_start_matches('\u{feff}');
+        let down = file.down.as_ref().map(|(_, text)| text.as_str());
+        self.store.repair(&self.client, self.lease.epoch, row, plan_id, (&checksum(up), up, down)).await
+    }
+
+    /// No longer misses a file.
+    pub async fn allow_missing(&self, row: &TrackedRow, plan_id: i64, because: &str) -> Result<()> {
+        self.store.allow_missing(&self.client, self.lease.epoch, row, plan_id, because).await
+    }
+
     /// A stored plan as it is now.
     pub async fn stored(&self, plan_id: i64) -> Result<StoredPlan> {
         self.store.load(&self.client, plan_id).await
@@ -393,23 +417,31 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The way back of what is applied: its down file, in one transaction.
-    pub async fn roll_back_by_file(&mut self, row: &TrackedRow, files: &[SourceFile]) -> Result<RunMigration> {
-        let file = files.iter().find(|file| same_version(&file.version, &row.version));
-        let Some((file, (path, text))) = file.and_then(|file| file.down.as_ref().map(|down| (file, down))) else {
-            return Err(Error::refused(format!(
-                "migration {} {} is applied and has no down file",
-                row.version, row.name
-            ))
-            .hint(format!("write {}_{}_down.sql, or a new migration that undoes it", row.version, row.name)));
-        };
+    /// Undoes one migration: by its plan where that can go back, else by its down file.
+    pub async fn undo(&mut self, row: &TrackedRow, rows: &[TrackedRow], files: &[SourceFile]) -> Result<RunMigration> {
+        if row.state != State::Applied {
+            return self.go_on(row, Some(Request::Rollback)).await;
+        }
+        self.refuse_beneath(row, rows)?;
+        let down = self.down_of(row, files).await?;
+        if let Some(text) = down.notice(row) {
+            self.observer.notice(Notice::Info { text });
+        }
         let catalog = planning::catalog(&self.client, &self.store).await?;
-        let plan = planning::plan_down_file(file, (path, text), &catalog, &self.migrator.policy())?;
+        let plan = planning::plan_down_file(row, (&down.path, &down.text), &catalog, &self.migrator.policy())?;
         if self.lease.shared {
             pooler::refuse_behind_a_pooler(&plan)?;
         }
-        let row = self.store_plan(&plan, file).await?;
+        let files = PlanFiles { up_sql: &down.text, down_sql: Some(&down.text) };
+        let row = self.store_plan(&plan, &files).await?;
         self.go_on(&row, None).await
+    }
+
+    /// What undoes a migration that is applied.
+    async fn down_of(&self, row: &TrackedRow, files: &[SourceFile]) -> Result<WayDown> {
+        let texts = self.store.texts(&self.client, Some(&[row.version.as_str()])).await?;
+        let file = files.iter().find(|file| same_version(&file.version, &row.version));
+        WayDown::choose(row, file, texts.get(&row.version))
     }
 }
 

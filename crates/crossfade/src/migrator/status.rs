@@ -44,7 +44,7 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
     let mut epoch = None;
-    let (rows, runner, backfills) = if store.exists(&client).await? {
+    let (mut rows, runner, backfills) = if store.exists(&client).await? {
         let runner = current_runner(&client, &store.schema).await?;
         if runner.is_some() {
             epoch = current_epoch(&client, &store.schema).await?;
@@ -53,6 +53,7 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     } else {
         (Vec::new(), None, Vec::new())
     };
+    let warnings = super::tolerance::tolerate_on(&client, &store, &files, &mut rows).await?;
     let mut migrations = Vec::new();
     for row in &rows {
         let file = files.iter().find(|file| same_version(&file.version, &row.version));
@@ -72,6 +73,7 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
         runner,
         migrations,
         backfills,
+        warnings,
         problems,
     })
 }

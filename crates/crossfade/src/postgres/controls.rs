@@ -136,6 +136,8 @@ impl Store {
             }
             Event::PlanRecorded
             | Event::TakenOver { .. }
+            | Event::Repaired { .. }
+            | Event::FileForgotten
             | Event::StepStarted { .. }
             | Event::ChunkDone { .. }
             | Event::StepSucceeded { .. }

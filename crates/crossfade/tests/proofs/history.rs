@@ -1,14 +1,16 @@
-//! What the journal says of who did what.
+//! What the journal says of who did what, and the way back by what it has.
 
 use crossfade::Audit;
 use crossfade::ErrorKind;
 use crossfade::HistoryOptions;
 use crossfade::HistorySince;
+use crossfade::observer::Notice;
 use crossfade::report::HistoryEvent;
 use crossfade_core::journal::State;
 
 use crate::project::Command;
 use crate::project::Project;
+use crate::project::Watch;
 use crate::project::said;
 use crate::server::Database;
 use crate::server::main_server;
@@ -16,6 +18,7 @@ use crate::server::run;
 
 const ONE: (&str, &str) = ("001_one.sql", "CREATE TABLE one (id integer PRIMARY KEY, v text);");
 const TWO: (&str, &str) = ("002_two.sql", "CREATE TABLE two (id integer);");
+const DOWN: (&str, &str) = ("002_two_down.sql", "DROP TABLE two;");
 
 async fn events(project: &Project, options: &HistoryOptions) -> Vec<HistoryEvent> {
     project.migrator.history(options).await.expect("the history can be read").events
@@ -130,5 +133,100 @@ fn a_request_says_who_asked_though_another_runs_it() {
         let status = project.migrator.status().await.expect("the status can be read");
         let pause = status.migrations[1].pause.as_ref().expect("it is paused");
         assert_eq!(pause.by.as_deref(), Some("bob"));
+    });
+}
+
+/// What a rollback said that had a choice.
+async fn undone(project: &Project) -> (Result<Option<State>, String>, String) {
+    let mut watch = Watch::default();
+    let result = Command::Rollback.watched(&project.migrator, &mut watch).await.map_err(|error| said(&error));
+    let told = watch.notices.into_iter().filter_map(|notice| match notice {
+        Notice::Info { text } => Some(text),
+        _ => None,
+    });
+    (result, told.collect())
+}
+
+async fn with_down() -> (Database, Project) {
+    let database = Database::create(main_server()).await;
+    let project = Project::new(&database, &[ONE, TWO, DOWN]);
+    assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+    (database, project)
+}
+
+const TABLES: &str = "SELECT string_agg(tablename, ' ' ORDER BY tablename) FROM pg_tables WHERE schemaname = 'public'";
+
+/// An image that was rolled back holds the files of before.
+#[test]
+fn an_earlier_folder_goes_back_by_the_down_file_that_the_journal_has() {
+    run(async {
+        let (database, project) = with_down().await;
+        for file in [TWO.0, DOWN.0] {
+            std::fs::remove_file(project.path().join(file)).expect("it can be removed");
+        }
+        // It goes on working: what it has was run.
+        let mut watch = Watch::default();
+        let went = Command::Migrate.watched(&project.migrator, &mut watch).await.map_err(|error| said(&error));
+        assert_eq!(went, Ok(Some(State::Applied)));
+        assert!(format!("{:?}", watch.notices).contains("the database is ahead of this folder"), "{:?}", watch.notices);
+        let status = project.migrator.status().await.expect("the status can be read");
+        assert_eq!((status.problems.len(), status.warnings.len()), (0, 1), "{status:?}");
+        let (result, told) = undone(&project).await;
+        assert_eq!(result, Ok(Some(State::RolledBack)));
+        assert!(told.contains("there is no down file of 002 here"), "{told}");
+        assert_eq!(database.value(TABLES).await, "one");
+    });
+}
+
+#[test]
+fn without_any_folder_the_journal_alone_goes_back() {
+    run(async {
+        let (database, project) = with_down().await;
+        let elsewhere = Project::with(&database, &[], |config| config.migrations.push("nowhere"));
+        let (result, _) = undone(&elsewhere).await;
+        assert_eq!(result, Ok(Some(State::RolledBack)));
+        assert_eq!(database.value(TABLES).await, "one");
+        drop(project);
+    });
+}
+
+#[test]
+fn a_down_file_that_was_mended_is_the_one_that_is_run() {
+    run(async {
+        let (database, project) = with_down().await;
+        project.write(DOWN.0, "DROP TABLE two; CREATE TABLE mended ();");
+        let (result, told) = undone(&project).await;
+        assert_eq!(result, Ok(Some(State::RolledBack)));
+        assert!(told.contains("it is undone by the file as it is now"), "{told}");
+        assert_eq!(database.value(TABLES).await, "mended one");
+    });
+}
+
+/// On another branch the number may be another migration's.
+#[test]
+fn the_down_file_of_another_migration_is_not_run() {
+    run(async {
+        let (database, project) = with_down().await;
+        project.write(TWO.0, "CREATE TABLE other ();");
+        project.write(DOWN.0, "DROP TABLE one;");
+        let (result, told) = undone(&project).await;
+        assert_eq!(result, Ok(Some(State::RolledBack)));
+        assert!(told.contains("is not the one that was run"), "{told}");
+        assert_eq!(database.value(TABLES).await, "one");
+    });
+}
+
+/// A down file that fails is mended and tried again; the journal's is still the one from when it was run.
+#[test]
+fn a_failed_way_back_does_not_become_the_stored_one() {
+    run(async {
+        let (database, project) = with_down().await;
+        project.write(DOWN.0, "DROP TABLE no_such_table;");
+        let (result, _) = undone(&project).await;
+        assert!(result.is_err(), "{result:?}");
+        std::fs::remove_file(project.path().join(DOWN.0)).expect("it can be removed");
+        let (result, _) = undone(&project).await;
+        assert_eq!(result, Ok(Some(State::RolledBack)));
+        assert_eq!(database.value(TABLES).await, "one");
     });
 }

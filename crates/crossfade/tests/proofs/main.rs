@@ -26,6 +26,7 @@ mod partitions;
 mod plain;
 mod pooler;
 mod project;
+mod repair;
 mod runners;
 mod scene;
 mod server;

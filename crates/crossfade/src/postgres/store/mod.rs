@@ -5,6 +5,7 @@ mod events;
 mod fault;
 mod format;
 mod taken_over;
+mod texts;
 mod trail;
 
 use crossfade_core::journal::Event;
@@ -24,6 +25,7 @@ pub(crate) use cursors::Follows;
 pub(crate) use events::Run;
 pub(crate) use fault::Fault;
 pub(crate) use taken_over::TakenOver;
+pub(crate) use texts::StoredTexts;
 pub(crate) use trail::Since;
 pub(crate) use trail::TrailEvent;
 
