@@ -87,7 +87,11 @@ pub enum Command {
     /// After the deploy: take the old form out of use
     Contract(RunArgs),
     /// Undo a migration; without a version the newest
-    Rollback(RunArgs),
+    Rollback(RollbackArgs),
+    /// Undo the newest migration and run its file again: for development
+    Redo(RedoArgs),
+    /// Go down or up, in order, until this version is the newest one
+    Goto(GotoArgs),
     /// Show what differs between the files and what was run, and accept it
     Repair(RepairArgs),
     /// Drop what contract retained
@@ -190,6 +194,51 @@ pub struct MigrateArgs {
 pub struct RunArgs {
     /// Only this migration
     pub version: Option<String>,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Of `rollback`.
+#[derive(Debug, Args)]
+pub struct RollbackArgs {
+    /// Only this migration
+    pub version: Option<String>,
+    /// All that were run after this version, the newest first; 0 for all
+    #[arg(long, value_name = "VERSION", conflicts_with = "version")]
+    pub to: Option<String>,
+    /// With --to: only show the way
+    #[arg(long, requires = "to")]
+    pub dry_run: bool,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Of `redo`.
+#[derive(Debug, Args)]
+pub struct RedoArgs {
+    /// This migration instead of the newest
+    pub version: Option<String>,
+    /// Go through contract and purge without waiting
+    #[arg(long)]
+    pub complete: bool,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Of `goto`.
+#[derive(Debug, Args)]
+pub struct GotoArgs {
+    /// The version that shall be the newest one; 0 for none
+    pub version: String,
+    /// Go through contract and purge without waiting
+    #[arg(long)]
+    pub complete: bool,
+    /// Only show the way
+    #[arg(long)]
+    pub dry_run: bool,
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,

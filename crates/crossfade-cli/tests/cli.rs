@@ -53,6 +53,8 @@ fn help_is_the_reference() {
         "migrate",
         "contract",
         "rollback",
+        "redo",
+        "goto",
         "repair",
         "purge",
         "pause",

@@ -3,6 +3,7 @@
 //! Each has a `format` that grows when a reader could misread it; fields are added freely.
 
 mod baseline;
+mod goto;
 mod history;
 mod repair;
 
@@ -12,6 +13,9 @@ use serde::Serialize;
 
 pub use baseline::BaselineMigration;
 pub use baseline::BaselineReport;
+pub use goto::Direction;
+pub use goto::GotoReport;
+pub use goto::Leg;
 pub use history::HistoryEvent;
 pub use history::HistoryReport;
 pub use repair::Change;

@@ -5,6 +5,7 @@ mod baseline;
 mod completions;
 mod contract;
 pub mod demo;
+mod goto;
 mod history;
 mod init;
 mod migrate;
@@ -12,6 +13,7 @@ mod new;
 mod pause;
 mod plan;
 mod purge;
+mod redo;
 mod repair;
 mod resume;
 mod rollback;
@@ -25,6 +27,7 @@ use crossfade::Migrator;
 use crossfade::Result;
 use crossfade::RunOptions;
 use crossfade::Target;
+use crossfade::report::GotoReport;
 use crossfade::report::RunReport;
 
 pub use self::sources::Sources;
@@ -84,6 +87,19 @@ impl Context {
         Ok(0)
     }
 
+    /// Shows the way that was gone, beyond what was shown on it.
+    fn arrive(&self, report: &GotoReport, progress: &Progress) -> Result<u8> {
+        if self.screen.is_json() {
+            self.screen.document(report)?;
+        } else if report.dry_run {
+            self.screen.print(&render::goto::way(report))?;
+        } else if !report.way.is_empty() {
+            let run = RunReport { format: report.format, migrations: report.migrations.clone() };
+            self.screen.say(&render::run::text(&run, progress.announced(), self.screen.err()));
+        }
+        Ok(0)
+    }
+
     /// Shows what a run did, beyond what was shown while it ran.
     fn finish(&self, report: &RunReport, progress: &Progress) -> Result<u8> {
         if self.screen.is_json() {
@@ -112,7 +128,9 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Baseline(args) => baseline::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,
         Command::Contract(args) => contract::run(&args, context).await,
-        Command::Rollback(args) => rollback::run(&args, context).await,
+        Command::Rollback(args) => rollback::run(args, context).await,
+        Command::Redo(args) => redo::run(args, context).await,
+        Command::Goto(args) => goto::run(args, context).await,
         Command::Repair(args) => repair::run(args, context).await,
         Command::Purge(args) => purge::run(&args, context).await,
         Command::Pause(args) => pause::run(&args, context).await,

@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod error;
 pub mod findings;
+pub mod goto;
 pub mod history;
 pub mod human;
 mod paint;

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod baseline;
+mod goto;
 mod history;
 mod planning;
 mod repair;
@@ -13,6 +14,8 @@ mod trail;
 mod way_back;
 
 pub use baseline::BaselineOptions;
+pub use goto::GotoOptions;
+pub use goto::RedoOptions;
 pub use repair::RepairAction;
 pub use repair::RepairOptions;
 pub use steering::LiveChange;
@@ -43,6 +46,7 @@ use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
 use crate::report::BackfillReport;
 use crate::report::BaselineReport;
+use crate::report::GotoReport;
 use crate::report::HistoryReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
@@ -410,6 +414,24 @@ impl Migrator {
         repair::run(self, options, observer, stop).await
     }
 
+    /// Goes down or up until this version is the newest one. The whole way is looked at before its first step.
+    ///
+    /// # Errors
+    ///
+    /// When one of the migrations on the way can't be undone or run, a step fails, or another runner is at work.
+    pub async fn goto(&self, options: &GotoOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<GotoReport> {
+        goto::go(self, options, observer, stop).await
+    }
+
+    /// Undoes one migration and runs its file again: for development.
+    ///
+    /// # Errors
+    ///
+    /// When there is no way back, its file is not there or is refused, a step fails, or another runner is at work.
+    pub async fn redo(&self, options: &RedoOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<RunReport> {
+        goto::redo(self, options, observer, stop).await
+    }
+
     /// Writes every file up to a version down as applied, without running anything: the database was there before its history.
     ///
     /// # Errors
@@ -594,6 +616,8 @@ mod tests {
         is_send(migrator.purge(None, RunOptions::default(), &mut Unobserved, &stop));
         let request = BackfillRequest::read("t", "a", "b", None, None).unwrap();
         is_send(migrator.backfill(&request, BackfillOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.goto(&GotoOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.redo(&RedoOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.repair(&RepairOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.baseline(&BaselineOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.verify(None, &mut Unobserved, &stop));

@@ -1,6 +1,7 @@
 //! `repair`: what differs between a file and what was run, and how the journal is brought to accept it.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crossfade_core::journal::State;
 use crossfade_core::migration::checksum;
@@ -202,9 +203,9 @@ fn difference(file: &SourceFile, row: &TrackedRow, stored: Option<&StoredTexts>)
         (false, Some(up)) if same_code(up, &file.text) => Change::Comments,
         (false, _) => Change::Code,
     };
-    let shown = file.path.display().to_string();
+    let path = shown(&file.path);
     let down_diff = match (down, down_file) {
-        (Some(down), Some((path, text))) if !same_down => Some(unified(down, text, &path.display().to_string())),
+        (Some(down), Some((path, text))) if !same_down => Some(unified(down, text, &shown(path))),
         (None, _) | (Some(_), _) => None,
     };
     Some(RepairMigration {
@@ -212,12 +213,17 @@ fn difference(file: &SourceFile, row: &TrackedRow, stored: Option<&StoredTexts>)
         name: row.name.clone(),
         state: row.state,
         change,
-        diff: up.filter(|_| change != Change::Down).map(|up| unified(up, &file.text, &shown)),
-        file: Some(shown),
+        diff: up.filter(|_| change != Change::Down).map(|up| unified(up, &file.text, &path)),
+        file: Some(path),
         down_diff,
         // What runs is as it was planned, whatever stands around it.
         refused: under_way(row).filter(|_| change == Change::Code),
     })
+}
+
+/// A path as people write it.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
 /// A unified diff, with line ends as people see them.

@@ -30,6 +30,7 @@ use super::planning;
 use super::run_migration;
 use super::same_version;
 use super::tolerance;
+use super::way_back::WayBack;
 use super::way_back::WayDown;
 use crate::error::Doing as _;
 use crate::error::Error;
@@ -83,18 +84,32 @@ impl<'a> Session<'a> {
         stop: &'a Stop,
     ) -> Result<Session<'a>> {
         let store = migrator.recording_store();
-        let (lease, client) = begin(migrator, &store, wait, observer, stop).await?;
-        Ok(Session {
-            migrator,
-            observer,
-            stop,
-            store,
-            lease,
-            client,
-            new_tables: BTreeSet::new(),
-            park: false,
-            most_rows: None,
-        })
+        let connected = begin(migrator, &store, wait, observer, stop).await?;
+        Ok(Session::of(migrator, observer, stop, store, connected))
+    }
+
+    /// For looking only: without the lease, and nothing is made.
+    pub async fn open_reading(
+        migrator: &'a Migrator,
+        observer: &'a mut dyn Observer,
+        stop: &'a Stop,
+    ) -> Result<Session<'a>> {
+        let store = migrator.store();
+        let lease = Lease::none(migrator.target.connect(crate::postgres::lease::APPLICATION).await?);
+        let client = connect_worker(&migrator.target, &store.schema, &lease).await?;
+        Ok(Session::of(migrator, observer, stop, store, (lease, client)))
+    }
+
+    fn of(
+        migrator: &'a Migrator,
+        observer: &'a mut dyn Observer,
+        stop: &'a Stop,
+        store: Store,
+        connected: (Lease, Client),
+    ) -> Session<'a> {
+        let (lease, client) = connected;
+        let new_tables = BTreeSet::new();
+        Session { migrator, observer, stop, store, lease, client, new_tables, park: false, most_rows: None }
     }
 
     /// As [`Session::open`], but refuses where nothing was ever run.
@@ -442,6 +457,22 @@ impl<'a> Session<'a> {
         let texts = self.store.texts(&self.client, Some(&[row.version.as_str()])).await?;
         let file = files.iter().find(|file| same_version(&file.version, &row.version));
         WayDown::choose(row, file, texts.get(&row.version))
+    }
+
+    /// Whether a migration can be undone, as far as that shows before it is tried.
+    pub async fn check_undo(&mut self, row: &TrackedRow, files: &[SourceFile]) -> Result<WayBack> {
+        if row.state == State::Applied {
+            let down = self.down_of(row, files).await?;
+            planning::parse(&row.version, &row.name, &down.path, &down.text)?;
+            return Ok(WayBack::Down(down.from));
+        }
+        let stored = self.store.load(&self.client, row.plan_id).await?;
+        let client = connect_worker(&self.migrator.target, &self.store.schema, &self.lease).await?;
+        let mut executor = self.executor(stored, client, false);
+        if executor.state()? != State::RollingBack {
+            executor.ask_the_way_back().await?;
+        }
+        Ok(WayBack::Plan)
     }
 }
 

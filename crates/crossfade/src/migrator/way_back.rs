@@ -11,11 +11,28 @@ use crate::postgres::store::StoredTexts;
 use crate::postgres::store::TrackedRow;
 use crate::source::SourceFile;
 
+/// How a migration is undone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WayBack {
+    /// Its plan goes backwards.
+    Plan,
+    /// It is applied, and a text takes it back.
+    Down(DownFrom),
+}
+
+/// Where that text is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DownFrom {
+    File,
+    Journal,
+}
+
 /// The text that undoes a migration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct WayDown {
     pub path: PathBuf,
     pub text: String,
+    pub from: DownFrom,
     why: Why,
 }
 
@@ -47,11 +64,13 @@ impl WayDown {
         match (in_file, in_journal) {
             (Some((path, text)), Some(journal)) if is_same_migration || checksum(text) == checksum(journal) => {
                 let why = if checksum(text) == checksum(journal) { Why::Plain } else { Why::FileIsNewer };
-                Ok(WayDown { path: path.clone(), text: text.clone(), why })
+                Ok(WayDown { path: path.clone(), text: text.clone(), from: DownFrom::File, why })
             }
             (Some(_), Some(journal)) => Ok(WayDown::from_journal(row, journal, Why::OtherMigration)),
             (None, Some(journal)) => Ok(WayDown::from_journal(row, journal, Why::NoFile)),
-            (Some((path, text)), None) => Ok(WayDown { path: path.clone(), text: text.clone(), why: Why::Plain }),
+            (Some((path, text)), None) => {
+                Ok(WayDown { path: path.clone(), text: text.clone(), from: DownFrom::File, why: Why::Plain })
+            }
             (None, None) => {
                 Err(Error::refused(format!("migration {} {} is applied and has no down file", row.version, row.name))
                     .hint(format!("write {}_{}_down.sql, or a new migration that undoes it", row.version, row.name)))
@@ -63,6 +82,7 @@ impl WayDown {
         WayDown {
             path: PathBuf::from(format!("{}_{}_down.sql (as the journal has it)", row.version, row.name)),
             text: text.to_owned(),
+            from: DownFrom::Journal,
             why,
         }
     }

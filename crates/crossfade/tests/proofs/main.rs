@@ -14,6 +14,7 @@ mod files;
 #[path = "../../../crossfade-core/tests/corpus/fixture.rs"]
 mod fixture;
 mod generated;
+mod goto;
 mod history;
 mod kill;
 mod laws;
