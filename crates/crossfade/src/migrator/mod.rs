@@ -233,18 +233,11 @@ impl Migrator {
         session.park = options.park;
         let rows = session.rows_as(&files).await?;
         history::check(&files, &rows)?;
-        let mut done = Vec::new();
-        for file in wanted {
-            let row = rows.iter().find(|row| row.version == file.version);
-            if !needs_work(file, &rows, options.complete) {
-                continue;
-            }
-            if let Some(row) = row.filter(|row| row.state == State::RollingBack) {
-                return Err(Error::refused(format!("migration {} {} is being rolled back", row.version, row.name))
-                    .hint("finish that first: `crossfade rollback`"));
-            }
-            done.push(session.migrate_one(file, row, options.complete).await?);
-        }
+        session.be_quick(&rows);
+        let done = run_each(&mut session, &wanted, &rows, options.complete).await;
+        let settled = session.settle().await;
+        let done = done?;
+        settled?;
         Ok(RunReport { format: REPORT_FORMAT, migrations: done })
     }
 
@@ -561,6 +554,27 @@ fn needs_work(file: &SourceFile, rows: &[TrackedRow], complete: bool) -> bool {
         State::Ready | State::Contracted => complete,
         State::Applied => false,
     }
+}
+
+async fn run_each(
+    session: &mut Session<'_>,
+    wanted: &[&SourceFile],
+    rows: &[TrackedRow],
+    complete: bool,
+) -> Result<Vec<RunMigration>> {
+    let mut done = Vec::new();
+    for file in wanted {
+        let row = rows.iter().find(|row| row.version == file.version);
+        if !needs_work(file, rows, complete) {
+            continue;
+        }
+        if let Some(row) = row.filter(|row| row.state == State::RollingBack) {
+            return Err(Error::refused(format!("migration {} {} is being rolled back", row.version, row.name))
+                .hint("finish that first: `crossfade rollback`"));
+        }
+        done.push(session.migrate_one(file, row, complete).await?);
+    }
+    Ok(done)
 }
 
 fn run_migration(row: &TrackedRow) -> RunMigration {

@@ -1,6 +1,8 @@
 //! One command at work: the lease, a connection, and the migrations one after the other.
 
 use std::collections::BTreeMap;
+mod quick;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -54,6 +56,7 @@ use crate::report::RunMigration;
 use crate::source::SourceFile;
 use crate::stop::Stop;
 use crate::throttle::Gate;
+use quick::Known;
 
 /// How often a lost connection is made anew before the command gives up, and how long apart.
 const RECONNECTS: u32 = 30;
@@ -69,6 +72,12 @@ pub(super) struct Session<'a> {
     client: Client,
     /// Tables that this run has made.
     new_tables: BTreeSet<TableName>,
+    /// What is known of the database since the last look at it.
+    known: Option<Known>,
+    /// Whether nothing is under way that a small file could be in the way of.
+    is_quick: bool,
+    /// Whether something is committed that may not be on the server's disk yet.
+    unsettled: bool,
     /// Whether plans that are made now set rows aside.
     pub park: bool,
     /// Rows that one chunk of blocks may change at the most.
@@ -108,8 +117,20 @@ impl<'a> Session<'a> {
         connected: (Lease, Client),
     ) -> Session<'a> {
         let (lease, client) = connected;
-        let new_tables = BTreeSet::new();
-        Session { migrator, observer, stop, store, lease, client, new_tables, park: false, most_rows: None }
+        Session {
+            migrator,
+            observer,
+            stop,
+            store,
+            lease,
+            client,
+            new_tables: BTreeSet::new(),
+            known: None,
+            is_quick: false,
+            unsettled: false,
+            park: false,
+            most_rows: None,
+        }
     }
 
     /// As [`Session::open`], but refuses where nothing was ever run.
@@ -174,7 +195,12 @@ impl<'a> Session<'a> {
         }
         let row = match row {
             Some(row) => row,
-            None => self.record(file).await?,
+            None => {
+                if let Some(done) = self.quickly(file).await? {
+                    return Ok(done);
+                }
+                self.record(file).await?
+            }
         };
         let mut done = self.go_on(&row, None).await?;
         if complete {
@@ -184,7 +210,13 @@ impl<'a> Session<'a> {
                 }
             }
         }
+        self.is_quick &= done.state == State::Applied;
         Ok(done)
+    }
+
+    /// From here on small files may be run quickly, as long as nothing but what is finished is in the tracking table.
+    pub fn be_quick(&mut self, rows: &[TrackedRow]) {
+        self.is_quick = rows.iter().all(|row| matches!(row.state, State::Applied | State::RolledBack));
     }
 
     /// Plans a file and stores the plan.
@@ -192,7 +224,10 @@ impl<'a> Session<'a> {
         let rows = self.rows().await?;
         let others: Vec<TrackedRow> = rows.into_iter().filter(|row| row.version != file.version).collect();
         let in_flight = planning::in_flight(&self.client, &self.store, &others).await?;
-        let catalog = planning::catalog(&self.client, &self.store).await?;
+        let catalog = match self.known.take() {
+            Some(Known { catalog, fresh: true }) => catalog,
+            Some(_) | None => planning::catalog(&self.client, &self.store).await?,
+        };
         let policy = Policy { park: self.park, ..self.migrator.policy() };
         let plan = planning::plan_file(file, &catalog, &policy, &in_flight, &self.new_tables)?;
         planning::preflight(&self.client, file, &plan).await?;

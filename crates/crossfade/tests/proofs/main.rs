@@ -27,6 +27,7 @@ mod partitions;
 mod plain;
 mod pooler;
 mod project;
+mod quick;
 mod repair;
 mod runners;
 mod scene;

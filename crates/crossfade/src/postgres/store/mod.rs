@@ -1,6 +1,7 @@
 //! The journal in the target database: plans, events, cursors, and the tracking table that people know.
 
 mod cursors;
+mod done;
 mod events;
 mod fault;
 mod format;
