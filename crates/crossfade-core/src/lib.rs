@@ -12,6 +12,7 @@ pub mod lock;
 pub mod migration;
 pub mod operation;
 pub mod plan;
+pub mod schema;
 pub mod sql;
 pub mod step;
 pub mod throttle;

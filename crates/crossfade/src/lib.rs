@@ -10,6 +10,7 @@ mod migrator;
 pub mod observer;
 pub mod postgres;
 pub mod report;
+pub mod schema;
 pub mod scratch;
 pub mod source;
 mod stop;

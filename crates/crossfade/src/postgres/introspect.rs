@@ -71,17 +71,31 @@ const SESSION: &str = "
 ///
 /// When the connection is lost or the server refuses, for example for `lock_timeout`. The transaction is rolled back.
 pub async fn introspect(client: &Client, own_schema: &str) -> Result<Catalog, IntrospectError> {
-    at("a snapshot", client.batch_execute(BEGIN).await)?;
-    let read = read(client, own_schema).await;
+    begin(client).await?;
+    end(client, read(client, own_schema).await).await
+}
+
+/// Begins a transaction in which everything is read from one snapshot.
+pub(crate) async fn begin(client: &Client) -> Result<(), IntrospectError> {
+    at("a snapshot", client.batch_execute(BEGIN).await)
+}
+
+/// From here on the server renders in one way, whoever asks.
+pub(crate) async fn render_plainly(client: &Client) -> Result<(), IntrospectError> {
+    at("the session's settings", client.batch_execute(RENDER).await)
+}
+
+/// Ends the transaction.
+pub(crate) async fn end<T>(client: &Client, read: Result<T, IntrospectError>) -> Result<T, IntrospectError> {
     let end = client.batch_execute(if read.is_ok() { "COMMIT" } else { "ROLLBACK" }).await;
-    let catalog = read?;
+    let read = read?;
     at("the end of the snapshot", end)?;
-    Ok(catalog)
+    Ok(read)
 }
 
 async fn read(client: &Client, own_schema: &str) -> Result<Catalog, IntrospectError> {
     let mut catalog = at("the session's settings", session(client).await)?;
-    at("the session's settings", client.batch_execute(RENDER).await)?;
+    render_plainly(client).await?;
     catalog.other_sessions = at("other sessions", objects::other_sessions(client).await)?;
     let mut found = at("tables", relations::read(client, own_schema, catalog.block_size).await)?;
     at("columns", columns::read(client, &mut found).await)?;

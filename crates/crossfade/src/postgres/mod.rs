@@ -1,7 +1,7 @@
 //! Everything that speaks to PostgreSQL: connections, the lease, the catalog, the journal.
 
 pub(crate) mod controls;
-mod introspect;
+pub(crate) mod introspect;
 pub(crate) mod lease;
 pub(crate) mod parked;
 pub(crate) mod pooler;

@@ -31,6 +31,7 @@ mod quick;
 mod repair;
 mod runners;
 mod scene;
+mod schemas;
 mod server;
 mod signals;
 mod snapshot;

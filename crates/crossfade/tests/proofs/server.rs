@@ -141,6 +141,8 @@ const EMPTY: &str = "
             EXECUTE format('DROP SCHEMA %I CASCADE', name);
         END LOOP;
         CREATE SCHEMA public;
+        DELETE FROM pg_shdepend WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = 'pg_default_acl'::regclass;
+        DELETE FROM pg_default_acl;
     END $$;
     RESET ALL";
 

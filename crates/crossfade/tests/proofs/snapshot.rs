@@ -60,6 +60,11 @@ impl Snapshot {
     }
 }
 
+/// What `pg_dump` sees in one database and not in the other, where there is one.
+pub fn dumps_differ(one: &Database, other: &Database) -> Option<String> {
+    dump(one).zip(dump(other)).and_then(|(one, other)| difference(&one, &other))
+}
+
 fn difference(a: &[String], b: &[String]) -> Option<String> {
     let only = |a: &[String], b: &[String]| {
         let lines: Vec<String> = a.iter().filter(|line| !b.contains(line)).take(3).map(|line| clip(line)).collect();
@@ -69,7 +74,7 @@ fn difference(a: &[String], b: &[String]) -> Option<String> {
 }
 
 fn clip(line: &str) -> String {
-    line.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(400).collect()
+    line.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(1000).collect()
 }
 
 /// The catalog without what a run may leave different: sizes, statistics, sessions, the order of columns.
