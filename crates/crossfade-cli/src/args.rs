@@ -96,6 +96,8 @@ pub enum Command {
     Repair(RepairArgs),
     /// Drop what contract retained
     Purge(RunArgs),
+    /// Give pending files that come too late, or have the number of another, the next free numbers
+    Renumber(RenumberArgs),
     /// Ask whoever runs a migration to wait at the next safe point
     Pause(PauseArgs),
     /// Let what is paused go on; without a version all of it
@@ -120,6 +122,9 @@ pub struct NewArgs {
     /// Make the file that undoes it, too
     #[arg(long)]
     pub down: bool,
+    /// One that runs again whenever it changes: R__NAME.sql
+    #[arg(long, conflicts_with = "down")]
+    pub repeatable: bool,
 }
 
 /// Of `history`.
@@ -184,6 +189,9 @@ pub struct MigrateArgs {
     /// Set rows aside whose new value can't be computed, and fill the others
     #[arg(long)]
     pub park: bool,
+    /// Run files that come before what was run already, in the order of their numbers
+    #[arg(long)]
+    pub allow_out_of_order: bool,
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
@@ -258,6 +266,20 @@ pub struct RepairArgs {
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
+}
+
+/// Of `renumber`.
+#[derive(Debug, Args)]
+pub struct RenumberArgs {
+    /// Only these, by path, file name or version; also where they are not late
+    #[arg(value_name = "FILE")]
+    pub files: Vec<String>,
+    /// Rename nothing, and show what would be renamed
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask the database: only files of the same number, and those that are named
+    #[arg(long)]
+    pub offline: bool,
 }
 
 /// Of `pause`.

@@ -57,6 +57,7 @@ fn help_is_the_reference() {
         "goto",
         "repair",
         "purge",
+        "renumber",
         "pause",
         "resume",
         "throttle",
@@ -105,6 +106,61 @@ fn init_and_new() {
     assert!(ran.err.contains("there is a migration of this name: 001_create_users.sql"), "{}", ran.err);
     assert_eq!(call(at, &[], &["new", "users_down"]).code, Some(2));
     assert_eq!(call(at, &[], &["new", "--", "--"]).code, Some(2));
+}
+
+#[test]
+fn new_goes_on_in_the_layout_of_the_folder() {
+    let folder = folder();
+    let at = folder.path();
+    std::fs::create_dir(at.join("migrations")).unwrap();
+    std::fs::write(at.join("migrations/000007_a.up.sql"), "SELECT 1;").unwrap();
+    let ran = call(at, &[], &["new", "scale down", "--down"]);
+    let (up, down) = ("migrations/000008_scale_down.up.sql", "migrations/000008_scale_down.down.sql");
+    assert_eq!((ran.code, ran.out), (Some(0), format!("{up}\n{down}\n")), "{}", ran.err);
+    let ran = call(at, &[], &["new", "views", "--repeatable", "--json"]);
+    assert_eq!(json(&ran.out)["created"], serde_json::json!(["migrations/R__views.sql"]), "{}", ran.err);
+    assert_eq!(json(&ran.out)["layout"], "up-down");
+    assert_eq!(call(at, &[], &["new", "views", "--repeatable", "--down"]).code, Some(2));
+
+    std::fs::write(at.join("migrations/000009_b.sql"), "-- +goose Up\nSELECT 1;\n").unwrap();
+    let ran = call(at, &[], &["new", "c"]);
+    assert_eq!(ran.code, Some(3));
+    assert!(
+        ran.err.contains("holds migrations of two layouts") && ran.err.contains("000009_b.sql (goose)"),
+        "{}",
+        ran.err
+    );
+    std::fs::write(at.join("crossfade.toml"), "layout = \"gose\"\n").unwrap();
+    let ran = call(at, &[], &["new", "c"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.err.contains("crossfade.toml:1:10: \"gose\" is no layout"), "{}", ran.err);
+}
+
+#[test]
+fn renumber_without_a_database() {
+    let folder = folder();
+    let at = folder.path();
+    std::fs::create_dir(at.join("migrations")).unwrap();
+    for name in ["001_a.sql", "001_b.sql", "001_b_down.sql", "002_c.sql"] {
+        std::fs::write(at.join("migrations").join(name), "SELECT 1;").unwrap();
+    }
+    let ran = call(at, &[], &["renumber", "--offline", "--dry-run", "--json"]);
+    let report = json(&ran.out);
+    assert_eq!((ran.code, report["dry_run"].as_bool()), (Some(0), Some(true)), "{}", ran.err);
+    assert_eq!(report["migrations"][0]["files"][1]["to"], "./migrations/003_b_down.sql");
+    assert!(at.join("migrations/001_b.sql").exists());
+    let ran = call(at, &[], &["renumber", "--offline"]);
+    assert_eq!(
+        ran.out,
+        "001 b becomes 003\n  migrations/001_b.sql -> migrations/003_b.sql\n  migrations/001_b_down.sql -> migrations/003_b_down.sql\n"
+    );
+    assert!(ran.err.contains("the database was not asked"), "{}", ran.err);
+    assert!(at.join("migrations/003_b.sql").exists() && !at.join("migrations/001_b.sql").exists());
+    assert_eq!(call(at, &[], &["renumber", "--offline"]).out, "nothing to renumber\n");
+    let ran = call(at, &[], &["renumber", "--offline", "002"]);
+    assert_eq!(ran.out, "002 c becomes 004\n  migrations/002_c.sql -> migrations/004_c.sql\n");
+    assert_eq!(call(at, &[], &["renumber", "--offline", "no_such.sql"]).code, Some(2));
+    assert_eq!(call(at, &[], &["renumber", "--database-url", "postgres://me@127.0.0.1:1/x"]).code, Some(1));
 }
 
 #[test]

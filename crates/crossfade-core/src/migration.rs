@@ -78,7 +78,7 @@ impl Migration {
     ///
     /// Every problem that the text alone shows: syntax, directives, transaction control.
     pub fn parse(version: &str, name: &str, text: &str) -> Result<Migration, Vec<Finding>> {
-        let text = text.trim_start_matches('\u{feff}').to_owned();
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text).to_owned();
         let file = parse_file(&text).map_err(|error| {
             let mut finding = Finding::error("syntax", error.span, error.message);
             finding.help = error.help;
@@ -90,14 +90,10 @@ impl Migration {
             .map(|parsed| Statement { parsed, up: Vec::new(), down: Vec::new(), direct: None, undo: None, phase: None })
             .collect();
         let mut no_transaction = false;
+        let end = statements.last().map_or(0, |statement| statement.parsed.span.start);
         for comment in &file.comments {
             let Some(body) = comment.text.strip_prefix("crossfade:") else {
-                if let Some(marker) = foreign_marker(&comment.text) {
-                    findings.push(
-                        Finding::error("foreign-marker", comment.span, format!("{marker} is a marker of another tool"))
-                            .help("run as plain SQL, the part behind a `down` marker would run, too: split the file into NNN_name.sql and NNN_name_down.sql"),
-                    );
-                }
+                findings.extend(foreign_marker(comment, comment.span.start < end));
                 continue;
             };
             let applied = match body.trim() {
@@ -187,9 +183,40 @@ fn refused(statement: &ParsedStatement, no_transaction: bool) -> Option<Finding>
     }
 }
 
-fn foreign_marker(comment: &str) -> Option<&str> {
-    let markers = ["+goose", "migrate:up", "migrate:down", "+migrate"];
-    markers.into_iter().find(|marker| comment.starts_with(marker)).map(|_| comment)
+/// What would make two ways of one file run one after the other.
+fn foreign_marker(comment: &Comment, statements_follow: bool) -> Option<Finding> {
+    let text = comment.text.as_str();
+    let of_a_tool = [
+        ("+goose", "goose"),
+        ("migrate:up", "dbmate"),
+        ("migrate:down", "dbmate"),
+        ("+migrate", "sql-migrate"),
+        ("create above / drop below", "tern"),
+    ];
+    if let Some((_, layout)) = of_a_tool.into_iter().find(|(marker, _)| text.starts_with(marker)) {
+        return Some(
+            Finding::error("foreign-marker", comment.span, format!("`{text}` is a marker of another tool")).help(format!(
+                "run as plain SQL, the part behind a `down` marker would run, too: write `layout = \"{layout}\"` into crossfade.toml, or split the file into NNN_name.sql and NNN_name_down.sql"
+            )),
+        );
+    }
+    if text.to_lowercase().starts_with("liquibase formatted sql") {
+        return Some(
+            Finding::error("foreign-marker", comment.span, "this is a changelog of Liquibase")
+                .help("make each of its changesets a file of its own, without the comments that speak to Liquibase"),
+        );
+    }
+    let bare: String = text.chars().filter(|c| c.is_alphanumeric() || *c == ' ').collect();
+    let way_back = ["down", "downs", "down migration", "migrate down", "undo", "rollback", "revert"];
+    let is_way_back = statements_follow && way_back.contains(&bare.trim().to_lowercase().as_str());
+    is_way_back.then(|| {
+        Finding::error(
+            "foreign-marker",
+            comment.span,
+            format!("what follows `{text}` looks like the way back, and would run with the way forward"),
+        )
+        .help("move it into NNN_name_down.sql; if it belongs to the way forward, change the comment")
+    })
 }
 
 fn apply_directive(comment: &Comment, body: &str, text: &str, statements: &mut [Statement]) -> Result<(), Finding> {
@@ -332,6 +359,11 @@ mod tests {
                 "SELECT\n-- crossfade: direct because\n1;",
                 "-- crossfade: up (SELECT 1)\nSELECT 1;",
                 "-- +goose Up\nSELECT 1;",
+                "CREATE TABLE a ();\n---- create above / drop below ----\nDROP TABLE a;",
+                "CREATE TABLE a ();\n-- ==== DOWN ====\nDROP TABLE a;",
+                "--liquibase formatted sql\nSELECT 1;",
+                "SELECT 1;\n-- down\n",
+                "-- down the road\nSELECT 1;",
                 "BEGIN; SELECT 1; COMMIT; SELECT 2;",
                 "VACUUM t;",
                 "COPY t FROM STDIN;",

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::source::Layout;
 
 /// The name of the configuration file.
 pub const CONFIG_FILE: &str = "crossfade.toml";
@@ -25,6 +26,10 @@ pub const MOST_WORKERS: usize = 32;
 pub struct Config {
     /// The folder with the migrations.
     pub migrations: PathBuf,
+    /// How the folder keeps them; none: as is found.
+    pub layout: Option<Layout>,
+    /// What happens to a file that comes before what was run already.
+    pub out_of_order: OutOfOrder,
     /// The schema of the journal.
     pub schema: String,
     /// How long contract keeps the old form; zero for not at all.
@@ -35,6 +40,16 @@ pub struct Config {
     pub backfill: BackfillConfig,
     /// When that has to wait. Its duty is the one of `backfill`.
     pub throttle: Settings,
+}
+
+/// What happens to a file that comes before what was run already.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OutOfOrder {
+    /// Nothing is run.
+    #[default]
+    Refuse,
+    /// It is run late.
+    Allow,
 }
 
 /// How strong locks are asked for.
@@ -63,6 +78,8 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             migrations: PathBuf::from("migrations"),
+            layout: None,
+            out_of_order: OutOfOrder::Refuse,
             schema: "crossfade".to_owned(),
             retain: Duration::from_secs(24 * 3600),
             locks: LockConfig { timeout: Duration::from_millis(100), budget: Duration::from_secs(600) },
@@ -76,6 +93,8 @@ impl Default for Config {
 #[serde(deny_unknown_fields)]
 struct File {
     migrations: Option<PathBuf>,
+    layout: Option<toml::Spanned<String>>,
+    out_of_order: Option<toml::Spanned<String>>,
     schema: Option<String>,
     retain: Option<toml::Spanned<String>>,
     locks: Option<Locks>,
@@ -126,7 +145,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, schema, retain, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …")
+                .hint("the keys are: migrations, layout, out_of_order, schema, retain, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -138,6 +157,28 @@ impl Config {
         };
         if let Some(migrations) = file.migrations {
             config.migrations = migrations;
+        }
+        if let Some(layout) = &file.layout {
+            let known = Layout::by_name(layout.get_ref()).ok_or_else(|| {
+                let at = place(text, layout.span().start);
+                Error::usage(format!("{}{at}: \"{}\" is no layout", path.display(), layout.get_ref()))
+                    .hint(format!("the layouts are: {}; docs/layouts.md says what each is", Layout::names()))
+            })?;
+            config.layout = Some(known);
+        }
+        if let Some(policy) = &file.out_of_order {
+            config.out_of_order = match policy.get_ref().as_str() {
+                "refuse" => OutOfOrder::Refuse,
+                "allow" => OutOfOrder::Allow,
+                other => {
+                    let at = place(text, policy.span().start);
+                    return Err(Error::usage(format!(
+                        "{}{at}: \"{other}\" is no way to treat late files",
+                        path.display()
+                    ))
+                    .hint("write \"refuse\" or \"allow\""));
+                }
+            };
         }
         if let Some(schema) = file.schema {
             config.schema = schema;
@@ -246,6 +287,9 @@ mod tests {
         assert!(error("retain = \"1x\"").starts_with("crossfade.toml:1:10: \"x\" is no unit"));
         assert!(error("retain = \"24\"").contains("has no unit"));
         assert!(error("\nretian = \"24h\"").starts_with("crossfade.toml:2:1: unknown field `retian`"));
+        assert!(error("layout = \"gose\"").starts_with("crossfade.toml:1:10: \"gose\" is no layout"));
+        assert!(error("out_of_order = true").starts_with("crossfade.toml:1:16: invalid type"));
+        assert!(error("out_of_order = \"yes\"").starts_with("crossfade.toml:1:16: \"yes\" is no way"));
         assert!(error("[backfill]\nwal = \"4\"").starts_with("crossfade.toml:2:7: \"4\" has no unit"));
         assert!(error("[backfill]\nworkers = 0").starts_with("crossfade.toml:2:11: workers is 0"));
         assert!(error("[backfill]\nduty = 1.5").starts_with("crossfade.toml:2:8: duty is 1.5"));
@@ -290,9 +334,10 @@ mod tests {
 
     #[test]
     fn values_are_read() {
-        let text = "migrations = \"db\"\nretain = \"0\"\n[locks]\nbudget = \"30s\"\n[backfill]\ntarget = \"50ms\"\nwal = \"512kB\"\nduty = 0.5\nworkers = 3\n";
+        let text = "migrations = \"db\"\nlayout = \"sqlx\"\nout_of_order = \"allow\"\nretain = \"0\"\n[locks]\nbudget = \"30s\"\n[backfill]\ntarget = \"50ms\"\nwal = \"512kB\"\nduty = 0.5\nworkers = 3\n";
         let config = Config::parse(text, Path::new("crossfade.toml")).unwrap();
         assert_eq!(config.retain, Duration::ZERO);
+        assert_eq!((config.layout, config.out_of_order), (Some(Layout::UpDown), OutOfOrder::Allow));
         assert_eq!(config.locks.budget, Duration::from_secs(30));
         let backfill =
             BackfillConfig { target: Duration::from_millis(50), target_wal: 512 << 10, duty: 0.5, workers: 3 };

@@ -30,6 +30,7 @@ pub use migrator::LiveChange;
 pub use migrator::MigrateOptions;
 pub use migrator::Migrator;
 pub use migrator::RedoOptions;
+pub use migrator::RenumberOptions;
 pub use migrator::RepairAction;
 pub use migrator::RepairOptions;
 pub use migrator::RunOptions;

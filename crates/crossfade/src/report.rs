@@ -5,6 +5,7 @@
 mod baseline;
 mod goto;
 mod history;
+mod renumber;
 mod repair;
 
 use crossfade_core::journal::State;
@@ -18,6 +19,9 @@ pub use goto::GotoReport;
 pub use goto::Leg;
 pub use history::HistoryEvent;
 pub use history::HistoryReport;
+pub use renumber::RenamedFile;
+pub use renumber::RenumberReport;
+pub use renumber::RenumberedMigration;
 pub use repair::Change;
 pub use repair::RepairMigration;
 pub use repair::RepairReport;
@@ -38,7 +42,7 @@ pub struct StatusReport {
     pub migrations: Vec<MigrationStatus>,
     /// What `crossfade backfill` was called for, the oldest first, each as its newest sweep stands.
     pub backfills: Vec<BackfillStatus>,
-    /// What differs between the files and the tracking table and stops nothing, one line each.
+    /// What is unusual with the files and the tracking table and stops nothing, one line each.
     pub warnings: Vec<String>,
     /// What is wrong with the files and the tracking table, one line each.
     pub problems: Vec<String>,
@@ -92,8 +96,12 @@ pub struct MigrationStatus {
     pub file: bool,
     /// Why its file may be missing; none: it may not.
     pub missing_because: Option<String>,
-    /// Whether it has a down file.
+    /// Whether it has a way back beside it, or in the same file.
     pub down_file: bool,
+    /// `versioned`, `repeatable` or `baseline`.
+    pub kind: &'static str,
+    /// Whether it comes before what was run already, or was run after a higher version.
+    pub out_of_order: bool,
 }
 
 /// A backfill that was called for alone.

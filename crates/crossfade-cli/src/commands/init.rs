@@ -17,6 +17,9 @@ const TEMPLATE: &str = r#"# Crossfade's configuration. Every key has a default, 
 # The folder with the migrations, relative to this file.
 # migrations = "migrations"
 
+# What happens to a file that comes before what was run already: "refuse", or "allow" to run it late.
+# out_of_order = "refuse"
+
 # The schema in which Crossfade keeps its journal.
 # schema = "crossfade"
 
@@ -94,6 +97,6 @@ mod tests {
         let path = Path::new(CONFIG_FILE);
         assert_eq!(Config::parse(&keys.join("\n"), path).unwrap(), Config::default());
         assert_eq!(Config::parse(TEMPLATE, path).unwrap(), Config::default());
-        assert_eq!(keys.len(), 9);
+        assert_eq!(keys.len(), 10);
     }
 }

@@ -10,8 +10,14 @@ use crate::signals;
 pub(super) async fn run(args: MigrateArgs, context: &Context) -> Result<u8> {
     let (migrator, mut progress) = context.runner()?;
     let stop = signals::watch(&context.screen)?;
-    let workers = args.workers.map(usize::from);
-    let options = MigrateOptions { to: args.to, complete: args.complete, wait: args.wait, workers, park: args.park };
+    let options = MigrateOptions {
+        to: args.to,
+        complete: args.complete,
+        wait: args.wait,
+        workers: args.workers.map(usize::from),
+        park: args.park,
+        allow_out_of_order: args.allow_out_of_order,
+    };
     let report = migrator.migrate(options, &mut progress, &stop).await?;
     context.finish(&report, &progress)
 }

@@ -14,6 +14,7 @@ mod pause;
 mod plan;
 mod purge;
 mod redo;
+mod renumber;
 mod repair;
 mod resume;
 mod rollback;
@@ -73,7 +74,7 @@ impl Context {
     /// For commands that run steps: with what shows them.
     fn runner(&self) -> Result<(Migrator, Progress)> {
         let config = self.config()?;
-        let progress = Progress::new(self.screen.clone(), Sources::new(&config.migrations));
+        let progress = Progress::new(self.screen.clone(), Sources::new(&config));
         Ok((self.writer(config)?, progress))
     }
 
@@ -133,6 +134,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Goto(args) => goto::run(args, context).await,
         Command::Repair(args) => repair::run(args, context).await,
         Command::Purge(args) => purge::run(&args, context).await,
+        Command::Renumber(args) => renumber::run(args, context).await,
         Command::Pause(args) => pause::run(&args, context).await,
         Command::Resume(args) => resume::run(&args, context).await,
         Command::Throttle(args) => throttle::run(&args, context).await,

@@ -1,12 +1,14 @@
-//! `crossfade new`: the next numbered file, in the style of those that are there.
+//! `crossfade new`: the next migration, in the layout and with the numbers of those that are there.
 
 use std::path::Path;
-use std::time::Duration;
 use std::time::SystemTime;
 
 use crossfade::Error;
 use crossfade::Result;
 use crossfade::config::CONFIG_FILE;
+use crossfade::source;
+use crossfade::source::Layout;
+use crossfade::source::Wish;
 use serde::Serialize;
 
 use super::Context;
@@ -18,7 +20,9 @@ use crate::args::NewArgs;
 struct Made {
     format: u32,
     version: String,
+    layout: &'static str,
     created: Vec<String>,
+    changed: Vec<String>,
 }
 
 pub(super) fn run(args: &NewArgs, context: &Context) -> Result<u8> {
@@ -27,101 +31,77 @@ pub(super) fn run(args: &NewArgs, context: &Context) -> Result<u8> {
         return Err(Error::usage(format!("\"{}\" makes no name", args.name))
             .hint("use letters and digits: crossfade new add_email"));
     }
-    if name.ends_with("_down") || name == "down" {
-        return Err(Error::usage("a name can't end with \"down\": that is how down files are called")
-            .hint("crossfade new NAME --down makes both files"));
-    }
-    let migrations = context.config()?.migrations;
+    let config = context.config()?;
+    let migrations = config.migrations;
     if !migrations.is_dir() && !context.global.dir.join(CONFIG_FILE).exists() {
         return Err(Error::usage(format!("there is no {CONFIG_FILE} and no folder {}", migrations.display()))
             .hint("crossfade init makes them; --dir names another folder"));
     }
     std::fs::create_dir_all(&migrations)
         .map_err(|error| Error::failed(format!("could not make {}", migrations.display())).caused_by(error))?;
-    let files = list(&migrations)?;
-    if let Some(file) = files.iter().find(|file| split(file).is_some_and(|(_, there)| there == name)) {
-        return Err(Error::refused(format!("there is a migration of this name: {file}")).hint("choose another name"));
+    let folder = source::read(&migrations, config.layout)?;
+    let is_plain = matches!(folder.layout, Layout::Plain | Layout::Atlas);
+    if is_plain && (name.ends_with("_down") || name == "down") {
+        return Err(Error::usage("a name can't end with \"down\": that is how down files are called")
+            .hint("crossfade new NAME --down makes both files"));
     }
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let version = next_version(&files, now);
-    let up = format!("{version}_{name}.sql");
-    let mut made = Made { format: crossfade::report::REPORT_FORMAT, version: version.clone(), created: Vec::new() };
-    make(
-        &migrations,
-        &up,
-        "-- Plain SQL, as for an empty database. `crossfade plan` shows how it would run.\n",
-        &mut made,
-    )?;
-    if args.down {
-        make(&migrations, &format!("{version}_{name}_down.sql"), &format!("-- Undoes {up}.\n"), &mut made)?;
+    let wish = Wish {
+        name,
+        down: args.down,
+        repeatable: args.repeatable,
+        now: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default(),
+        planner: planner(context),
+    };
+    let new = folder.make(&migrations, &wish)?;
+    let mut made = Made {
+        format: crossfade::report::REPORT_FORMAT,
+        version: new.version,
+        layout: folder.layout.name(),
+        created: Vec::new(),
+        changed: Vec::new(),
+    };
+    for (file, text) in &new.files {
+        let path = migrations.join(file);
+        make_parent(&path)?;
+        if !create_file(&path, text)? {
+            return Err(Error::refused(format!("{} is there already", path.display())));
+        }
+        made.created.push(shown(&path));
+    }
+    if let Some((file, text)) = &new.changed {
+        let path = migrations.join(file);
+        std::fs::write(&path, text)
+            .map_err(|error| Error::failed(format!("could not write {}", path.display())).caused_by(error))?;
+        made.changed.push(shown(&path));
     }
     if context.screen.is_json() {
         context.screen.document(&made)?;
-    } else {
-        context.screen.print(&made.created.join("\n"))?;
+        return Ok(0);
     }
+    for path in &made.changed {
+        context.screen.say(&format!("{path} has one more line"));
+    }
+    context.screen.print(&made.created.join("\n"))?;
     Ok(0)
 }
 
-fn make(folder: &Path, file: &str, text: &str, made: &mut Made) -> Result<()> {
-    let path = folder.join(file);
-    if !create_file(&path, text)? {
-        return Err(Error::refused(format!("{} is there already", path.display())));
-    }
-    made.created.push(path.strip_prefix(".").unwrap_or(&path).display().to_string());
-    Ok(())
+fn make_parent(path: &Path) -> Result<()> {
+    let Some(parent) = path.parent() else { return Ok(()) };
+    std::fs::create_dir_all(parent)
+        .map_err(|error| Error::failed(format!("could not make {}", parent.display())).caused_by(error))
 }
 
-fn list(folder: &Path) -> Result<Vec<String>> {
-    let failed = |error: std::io::Error| Error::usage(format!("could not read {}", folder.display())).caused_by(error);
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        names.extend(entry.map_err(failed)?.file_name().into_string());
-    }
-    names.sort();
-    Ok(names)
+fn shown(path: &Path) -> String {
+    path.strip_prefix(".").unwrap_or(path).display().to_string()
 }
 
-/// Digits and name of an up or down file.
-fn split(file: &str) -> Option<(&str, &str)> {
-    let stem = file.strip_suffix(".sql")?;
-    let (version, name) = stem.split_once('_').unwrap_or((stem, ""));
-    let is_version = !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit());
-    is_version.then(|| (version, name.strip_suffix("_down").unwrap_or(name)))
-}
-
-/// The number behind the highest, as wide as it; where that is a point in time, now.
-fn next_version(files: &[String], now: Duration) -> String {
-    let newest =
-        files.iter().filter_map(|file| Some(split(file)?.0)).max_by_key(|version| (number(version), version.len()));
-    match newest {
-        None => "001".to_owned(),
-        Some(newest) if newest.len() == 14 => timestamp(now).max(increment(newest)),
-        Some(newest) => increment(newest),
-    }
-}
-
-fn number(version: &str) -> u128 {
-    version.parse().unwrap_or(u128::MAX)
-}
-
-fn increment(version: &str) -> String {
-    format!("{:0width$}", number(version).saturating_add(1), width = version.len())
-}
-
-/// `20240131235959`, in UTC.
-fn timestamp(since_epoch: Duration) -> String {
-    let (days, seconds) = (since_epoch.as_secs() / 86_400, since_epoch.as_secs() % 86_400);
-    // Days to a date of the Gregorian calendar, counted from 0000-03-01 in eras of 400 years.
-    let z = days + 719_468;
-    let (era, day) = (z / 146_097, z % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = era * 400 + year + u64::from(month <= 2);
-    format!("{year:04}{month:02}{date:02}{:02}{:02}{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+/// Who plans it, for layouts that write it down.
+fn planner(context: &Context) -> String {
+    let first = |names: &[&str]| names.iter().find_map(|name| context.variables.get(name));
+    let user = first(&["USER", "LOGNAME"]).unwrap_or_else(|| "unknown".to_owned());
+    let name = first(&["SQITCH_FULLNAME", "GIT_AUTHOR_NAME"]).unwrap_or_else(|| user.clone());
+    let address = first(&["SQITCH_EMAIL", "GIT_AUTHOR_EMAIL"]).unwrap_or_else(|| format!("{user}@localhost"));
+    format!("{name} <{address}>")
 }
 
 /// Lower case words with `_` between them: `AddUserEmail` and `add user-email` are `add_user_email`.
@@ -145,23 +125,6 @@ fn snake_case(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn check(files: &[&str], expected: &str) {
-        let files: Vec<String> = files.iter().map(|file| (*file).to_owned()).collect();
-        assert_eq!(next_version(&files, Duration::from_secs(1_709_251_199)), expected, "{files:?}");
-    }
-
-    #[test]
-    fn versions_go_on_in_their_style() {
-        check(&[], "001");
-        check(&["readme.md", "x.sql"], "001");
-        check(&["001_a.sql", "002_b.sql", "002_b_down.sql"], "003");
-        check(&["0009_a.sql"], "0010");
-        check(&["9_a.sql"], "10");
-        check(&["099_a.sql", "100_b.sql"], "101");
-        check(&["20230101000000_a.sql"], "20240229235959");
-        check(&["20250101000000_a.sql"], "20250101000001");
-    }
 
     #[test]
     fn names_become_snake_case() {

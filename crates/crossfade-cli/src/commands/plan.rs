@@ -10,7 +10,7 @@ use crate::render;
 
 pub(super) async fn run(args: &PlanArgs, context: &Context) -> Result<u8> {
     let config = context.config()?;
-    let sources = Sources::new(&config.migrations);
+    let sources = Sources::new(&config);
     let lock_timeout = config.locks.timeout;
     let report = context.migrator(config)?.plan(args.version.as_deref()).await?;
     let screen = &context.screen;

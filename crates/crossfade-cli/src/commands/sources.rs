@@ -2,6 +2,13 @@
 
 use std::path::Path;
 use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use crossfade::Config;
+use crossfade::source;
+use crossfade::source::Layout;
+use crossfade::source::SourceFile;
+use crossfade::source::compare_versions;
 
 use crate::render::Source;
 
@@ -9,30 +16,25 @@ use crate::render::Source;
 #[derive(Clone, Debug)]
 pub struct Sources {
     folder: PathBuf,
+    layout: Option<Layout>,
+    files: OnceLock<Vec<SourceFile>>,
 }
 
 impl Sources {
-    /// Of this folder. Nothing is read yet.
-    pub fn new(folder: &Path) -> Sources {
-        Sources { folder: folder.to_owned() }
+    /// Of this configuration's folder. Nothing is read yet.
+    pub fn new(config: &Config) -> Sources {
+        Sources { folder: config.migrations.clone(), layout: config.layout, files: OnceLock::new() }
     }
 
-    /// The up file of a version; with a checksum, only where it is unchanged.
+    /// What is run of a version's file; with a checksum, only where it is unchanged.
     pub fn of(&self, version: &str, checksum: Option<&str>) -> Option<Source> {
-        let prefix = format!("{version}_");
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(&self.folder)
-            .ok()?
-            .filter_map(|entry| Some(entry.ok()?.path()))
-            .filter(|path| {
-                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-                name.starts_with(&prefix) && name.ends_with(".sql") && !name.ends_with("_down.sql")
-            })
-            .collect();
-        paths.sort();
-        let path = paths.into_iter().next()?;
-        let text = std::fs::read_to_string(&path).ok()?.trim_start_matches('\u{feff}').to_owned();
-        let unchanged = checksum.is_none_or(|checksum| crossfade_core::migration::checksum(&text) == checksum);
-        let path = path.strip_prefix(".").map(Path::to_owned).unwrap_or(path);
-        unchanged.then_some(Source { path, text })
+        // Where the folder can't be read, the command itself says so.
+        let files = self.files.get_or_init(|| source::load(&self.folder, self.layout).unwrap_or_default());
+        let unchanged = |file: &&SourceFile| {
+            checksum.is_none_or(|checksum| crossfade_core::migration::checksum(&file.text) == checksum)
+        };
+        let file = files.iter().filter(|file| compare_versions(&file.version, version).is_eq()).find(unchanged)?;
+        let path = file.path.strip_prefix(".").map_or_else(|_| file.path.clone(), Path::to_owned);
+        Some(Source { path, text: file.text.clone() })
     }
 }

@@ -9,6 +9,7 @@ pub mod human;
 mod paint;
 pub mod plan;
 pub mod progress;
+pub mod renumber;
 pub mod repair;
 pub mod run;
 pub mod script;

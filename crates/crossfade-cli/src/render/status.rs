@@ -144,6 +144,9 @@ fn detail(migration: &MigrationStatus, paint: Paint) -> String {
     if let Some(until) = &migration.retained_until {
         parts.push(format!("old form kept until {until}"));
     }
+    if migration.out_of_order {
+        parts.push(paint.yellow("out of order"));
+    }
     parts.extend(migration.next.clone());
     if migration.origin != "crossfade" {
         parts.push(paint.dim(&taken_over(&migration.origin)));

@@ -41,6 +41,8 @@ fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
         file: true,
         missing_because: None,
         down_file: false,
+        kind: "versioned",
+        out_of_order: false,
     }
 }
 
@@ -134,7 +136,7 @@ fn status() -> StatusReport {
             MigrationStatus { step: step(7, "contract", "drop the sync"), ..migration("007", "x", State::Contracting) },
             MigrationStatus { step: step(2, "expand", "add the sync"), ..migration("008", "y", State::RollingBack) },
             MigrationStatus { file: false, ..migration("009", "größe", State::RolledBack) },
-            migration("0010", "new_thing", State::Pending),
+            MigrationStatus { out_of_order: true, ..migration("0010", "new_thing", State::Pending) },
             MigrationStatus {
                 origin: "baseline".to_owned(),
                 file: false,

@@ -1,6 +1,7 @@
 //! `goto`, `rollback --to` and `redo`: several migrations down or up, in order. The whole way is looked at before its first step.
 
 use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use crossfade_core::journal::State;
 
@@ -23,7 +24,9 @@ use crate::report::GotoReport;
 use crate::report::Leg;
 use crate::report::REPORT_FORMAT;
 use crate::report::RunReport;
+use crate::source::FileKind;
 use crate::source::SourceFile;
+use crate::source::VersionKey;
 use crate::source::compare_versions;
 use crate::stop::Stop;
 
@@ -65,22 +68,31 @@ struct Way<'a> {
 impl<'a> Way<'a> {
     fn find(files: &'a [SourceFile], rows: &'a [TrackedRow], options: &GotoOptions) -> Result<Way<'a>> {
         let to = options.to.as_str();
+        let versioned = || files.iter().filter(|file| file.kind != FileKind::Repeatable);
+        let tracked = || rows.iter().filter(|row| !history::is_repeatable(row));
         let is_known = to == BEGINNING
-            || files.iter().any(|file| same_version(&file.version, to))
-            || rows.iter().any(|row| same_version(&row.version, to));
+            || versioned().any(|file| same_version(&file.version, to))
+            || tracked().any(|row| same_version(&row.version, to));
         if !is_known {
-            let mut versions: Vec<&str> = files.iter().map(|file| file.version.as_str()).collect();
-            versions.extend(rows.iter().map(|row| row.version.as_str()));
+            let mut versions: Vec<&str> = versioned().map(|file| file.version.as_str()).collect();
+            versions.extend(tracked().map(|row| row.version.as_str()));
             versions.sort_by(|a, b| compare_versions(a, b));
             versions.dedup();
             return Err(Error::usage(format!("there is no migration {to}"))
                 .hint(format!("the versions are {}; {BEGINNING} is before the first", versions.join(", "))));
         }
         let beyond = |version: &str| compare_versions(version, to) == Ordering::Greater;
+        // What was run last goes first.
         let mut down: Vec<&TrackedRow> =
-            rows.iter().filter(|row| row.state != State::RolledBack && beyond(&row.version)).collect();
-        down.sort_by(|a, b| compare_versions(&b.version, &a.version));
-        let pending = |file: &&SourceFile| !beyond(&file.version) && needs_work(file, rows, options.complete);
+            tracked().filter(|row| row.state != State::RolledBack && beyond(&row.version)).collect();
+        down.sort_by_cached_key(|row| Reverse((row.plan_id, VersionKey::of(&row.version))));
+        // What is repeatable stands behind all versions.
+        let is_all = versioned().all(|file| !beyond(&file.version));
+        let by_version = history::by_version(rows);
+        let pending = |file: &&SourceFile| {
+            let is_wanted = if file.kind == FileKind::Repeatable { is_all } else { !beyond(&file.version) };
+            is_wanted && needs_work(file, by_version.get(file.version.as_str()).copied(), options.complete)
+        };
         let up = if options.only_back { Vec::new() } else { files.iter().filter(pending).collect() };
         Ok(Way { down, up })
     }
@@ -171,10 +183,10 @@ async fn look_at(
         return Err(all_of(refused));
     }
     if !way.up.is_empty() {
-        history::check(files, &way.rows_below(rows))?;
+        history::check(files, &way.rows_below(rows), session.out_of_order())?;
     }
     for file in &way.up {
-        planning::parse(&file.version, &file.name, &file.path, &file.text)?;
+        planning::Way::up(file).parse()?;
         legs.push(Leg {
             version: file.version.clone(),
             name: file.name.clone(),
@@ -216,7 +228,7 @@ pub(super) async fn redo(
     let files = migrator.files_as(&rows)?;
     let row = match &options.version {
         Some(version) => super::choose(&rows, Some(version))?.into_iter().next(),
-        None => rows.iter().rev().find(|row| row.state != State::RolledBack),
+        None => history::last_run(&rows),
     };
     let Some(row) = row else {
         session.observer.notice(Notice::Info { text: "there is nothing to do again".to_owned() });
@@ -227,7 +239,7 @@ pub(super) async fn redo(
             .hint("bring the file back first")
     })?;
     // What could not be run again is not undone, either.
-    planning::parse(&file.version, &file.name, &file.path, &file.text)?;
+    planning::Way::up(file).parse()?;
     if row.state != State::RolledBack {
         session.check_undo(row, &files).await?;
         session.undo(row, &rows, &files).await?;

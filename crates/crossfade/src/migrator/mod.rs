@@ -4,7 +4,9 @@ mod backfill;
 mod baseline;
 mod goto;
 mod history;
+mod places;
 mod planning;
+mod renumber;
 mod repair;
 mod session;
 mod status;
@@ -16,6 +18,7 @@ mod way_back;
 pub use baseline::BaselineOptions;
 pub use goto::GotoOptions;
 pub use goto::RedoOptions;
+pub use renumber::RenumberOptions;
 pub use repair::RepairAction;
 pub use repair::RepairOptions;
 pub use steering::LiveChange;
@@ -34,6 +37,7 @@ use crossfade_core::step::Phase;
 
 use crate::audit::Audit;
 use crate::config::Config;
+use crate::config::OutOfOrder;
 use crate::error::Error;
 use crate::error::Result;
 use crate::observer::Notice;
@@ -50,6 +54,7 @@ use crate::report::GotoReport;
 use crate::report::HistoryReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
+use crate::report::RenumberReport;
 use crate::report::RepairReport;
 use crate::report::RunMigration;
 use crate::report::RunReport;
@@ -57,6 +62,8 @@ use crate::report::StatusReport;
 use crate::report::ThrottleReport;
 use crate::report::VerifyReport;
 use crate::report::VerifyTable;
+use crate::source::FileKind;
+use crate::source::Folder;
 use crate::source::SourceFile;
 use crate::source::compare_versions;
 use crate::stop::Stop;
@@ -75,6 +82,8 @@ pub struct MigrateOptions {
     pub workers: Option<usize>,
     /// Set rows aside whose new value can't be computed, and go on around them.
     pub park: bool,
+    /// Run files that come before what was run already, whatever the configuration says.
+    pub allow_out_of_order: bool,
 }
 
 /// What any command that changes something takes.
@@ -145,18 +154,23 @@ impl Migrator {
     }
 
     fn files(&self) -> Result<Vec<SourceFile>> {
-        crate::source::load(&self.config.migrations)
+        self.folder().map(|folder| folder.files)
+    }
+
+    fn folder(&self) -> Result<Folder> {
+        crate::source::load_folder(&self.config.migrations, self.config.layout)
     }
 
     /// The files, each under the version that the tracking table has for it: `1` and `001` are one.
     fn files_as(&self, rows: &[TrackedRow]) -> Result<Vec<SourceFile>> {
-        let mut files = self.files()?;
-        for file in &mut files {
-            if let Some(row) = rows.iter().find(|row| same_version(&row.version, &file.version)) {
-                file.version.clone_from(&row.version);
-            }
-        }
-        Ok(files)
+        Ok(history::as_tracked(self.files()?, rows))
+    }
+
+    /// Where the way back of a migration would have to be written that has none.
+    fn where_to_write_the_way_back(&self, row: &TrackedRow) -> Option<String> {
+        let folder = self.folder().ok()?;
+        let file = folder.files.iter().find(|file| same_version(&file.version, &row.version))?;
+        folder.where_to_write_the_way_back(file)
     }
 
     /// The same; none where there is no folder: an image may hold the program alone.
@@ -218,21 +232,23 @@ impl Migrator {
         for text in tolerance::tolerate(self, &files, &mut rows).await? {
             observer.notice(Notice::Info { text });
         }
-        history::check(&files, &rows)?;
+        let late = if options.allow_out_of_order { OutOfOrder::Allow } else { self.config.out_of_order };
+        for text in history::check(&files, &rows, late)? {
+            observer.notice(Notice::Info { text });
+        }
         let wanted = self.up_to(&files, options.to.as_deref())?;
-        if !wanted.iter().any(|file| needs_work(file, &rows, options.complete)) {
-            let report = wanted
-                .iter()
-                .filter_map(|file| rows.iter().find(|row| row.version == file.version))
-                .map(run_migration)
-                .collect();
+        let tracked = history::by_version(&rows);
+        let row_of = |file: &SourceFile| tracked.get(file.version.as_str()).copied();
+        if !wanted.iter().any(|file| needs_work(file, row_of(file), options.complete)) {
+            let report = wanted.iter().filter_map(|file| row_of(file)).map(run_migration).collect();
             observer.notice(Notice::Info { text: "nothing to do".to_owned() });
             return Ok(RunReport { format: REPORT_FORMAT, migrations: report });
         }
         let mut session = Session::open(self, options.wait, observer, stop).await?;
         session.park = options.park;
+        session.know(&files);
         let rows = session.rows_as(&files).await?;
-        history::check(&files, &rows)?;
+        history::check(&files, &rows, late)?;
         session.be_quick(&rows);
         let done = run_each(&mut session, &wanted, &rows, options.complete).await;
         let settled = session.settle().await;
@@ -247,15 +263,21 @@ impl Migrator {
         own
     }
 
+    /// The files up to a version; what is repeatable only with all of them.
     fn up_to<'f>(&self, files: &'f [SourceFile], to: Option<&str>) -> Result<Vec<&'f SourceFile>> {
         let Some(to) = to else { return Ok(files.iter().collect()) };
-        if !files.iter().any(|file| same_version(&file.version, to)) {
+        let versioned = || files.iter().filter(|file| file.kind != FileKind::Repeatable);
+        if !versioned().any(|file| same_version(&file.version, to)) {
             return Err(Error::usage(format!("there is no migration {to}")).hint(format!(
                 "the versions are {}",
-                files.iter().map(|file| file.version.as_str()).collect::<Vec<_>>().join(", ")
+                versioned().map(|file| file.version.as_str()).collect::<Vec<_>>().join(", ")
             )));
         }
-        Ok(files.iter().filter(|file| compare_versions(&file.version, to) != std::cmp::Ordering::Greater).collect())
+        let is_wanted = |file: &&SourceFile| compare_versions(&file.version, to) != std::cmp::Ordering::Greater;
+        if versioned().all(|file| is_wanted(&file)) {
+            return Ok(files.iter().collect());
+        }
+        Ok(versioned().filter(is_wanted).collect())
     }
 
     /// After the deploy: removes the old form. Without a version: of every migration that is ready, in order.
@@ -378,12 +400,15 @@ impl Migrator {
         let rows = session.rows().await?;
         let row = match version {
             Some(_) => choose(&rows, version)?.into_iter().next(),
-            None => rows
-                .iter()
-                .rev()
-                .find(|row| row.state == State::RollingBack)
-                .or_else(|| rows.iter().rev().find(|row| row.state != State::RolledBack)),
+            None => {
+                let under_way = rows.iter().rev().find(|row| row.state == State::RollingBack);
+                under_way.or_else(|| history::last_run(&rows))
+            }
         };
+        if let Some(row) = row.filter(|row| history::is_repeatable(row)) {
+            return Err(Error::refused(format!("{} is repeatable, and has no way back", row.version))
+                .hint("give its file the text that it had before, and run `crossfade migrate`"));
+        }
         let Some(row) = row.filter(|row| row.state != State::RolledBack) else {
             session.observer.notice(Notice::Info { text: "there is nothing to roll back".to_owned() });
             return Ok(RunReport { format: REPORT_FORMAT, migrations: Vec::new() });
@@ -455,6 +480,16 @@ impl Migrator {
             Some(workers) => backfill::run(&self.with_workers(workers), request, options, observer, stop).await,
             None => backfill::run(self, request, options, observer, stop).await,
         }
+    }
+
+    /// Gives pending files that come before what was run already, or have the version of another, the next free versions. The database is only
+    /// read, and what was run keeps its version.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be told what was run, a file is not there or was run, or one can't be renamed.
+    pub async fn renumber(&self, options: &RenumberOptions) -> Result<RenumberReport> {
+        renumber::run(self, options).await
     }
 
     /// Asks whoever runs a migration to wait at the next safe point: of this one, or of all that are under way. Needs no lease.
@@ -541,8 +576,8 @@ fn choose<'r>(rows: &'r [TrackedRow], version: Option<&str>) -> Result<Vec<&'r T
 }
 
 /// Whether `migrate` has anything to do for a file.
-fn needs_work(file: &SourceFile, rows: &[TrackedRow], complete: bool) -> bool {
-    let Some(row) = rows.iter().find(|row| row.version == file.version) else { return true };
+fn needs_work(file: &SourceFile, row: Option<&TrackedRow>, complete: bool) -> bool {
+    let Some(row) = row else { return true };
     match row.state {
         State::Pending
         | State::Expanding
@@ -552,7 +587,7 @@ fn needs_work(file: &SourceFile, rows: &[TrackedRow], complete: bool) -> bool {
         | State::RollingBack
         | State::RolledBack => true,
         State::Ready | State::Contracted => complete,
-        State::Applied => false,
+        State::Applied => history::is_to_be_repeated(file, row),
     }
 }
 
@@ -562,10 +597,11 @@ async fn run_each(
     rows: &[TrackedRow],
     complete: bool,
 ) -> Result<Vec<RunMigration>> {
+    let tracked = history::by_version(rows);
     let mut done = Vec::new();
     for file in wanted {
-        let row = rows.iter().find(|row| row.version == file.version);
-        if !needs_work(file, rows, complete) {
+        let row = tracked.get(file.version.as_str()).copied();
+        if !needs_work(file, row, complete) {
             continue;
         }
         if let Some(row) = row.filter(|row| row.state == State::RollingBack) {
@@ -637,6 +673,7 @@ mod tests {
         is_send(migrator.verify(None, &mut Unobserved, &stop));
         is_send(migrator.pause(None, None));
         is_send(migrator.resume(None));
+        is_send(migrator.renumber(&RenumberOptions::default()));
         is_send(migrator.throttle());
         is_send(migrator.set_throttle(&[], None));
     }

@@ -16,11 +16,14 @@ use crossfade_core::plan::plan;
 use crossfade_core::plan::plan_down;
 use crossfade_core::plan::project;
 use crossfade_core::sql::TableName;
+use crossfade_core::step::Action;
 use crossfade_core::step::Plan;
+use crossfade_core::step::Step;
 use tokio_postgres::Client;
 
 use super::Migrator;
 use super::same_version;
+use super::way_back::WayDown;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::FileFindings;
@@ -32,6 +35,7 @@ use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
+use crate::source::FileKind;
 use crate::source::SourceFile;
 
 impl Migrator {
@@ -40,15 +44,41 @@ impl Migrator {
     }
 }
 
-/// Reads a file into a migration.
-pub(super) fn parse(version: &str, name: &str, path: &Path, text: &str) -> Result<Migration> {
-    Migration::parse(version, name, text).map_err(|findings| refused(version, name, path, text, findings))
+/// One way of a migration, as it stands in a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Way<'f> {
+    version: &'f str,
+    name: &'f str,
+    path: &'f Path,
+    text: &'f str,
+    findings: &'f [Finding],
 }
 
-fn refused(version: &str, name: &str, path: &Path, text: &str, findings: Vec<Finding>) -> Error {
-    let text = text.trim_start_matches('\u{feff}').to_owned();
-    Error::refused(format!("migration {version} {name} is refused; nothing was changed"))
-        .with_findings(vec![FileFindings { path: path.to_owned(), text, findings }])
+impl<'f> Way<'f> {
+    /// The way forward.
+    pub fn up(file: &'f SourceFile) -> Way<'f> {
+        let SourceFile { version, name, path, text, findings, .. } = file;
+        Way { version, name, path, text, findings }
+    }
+
+    /// The way back.
+    pub fn down(row: &'f TrackedRow, down: &'f WayDown) -> Way<'f> {
+        let WayDown { path, text, findings, .. } = down;
+        Way { version: &row.version, name: &row.name, path, text, findings }
+    }
+
+    /// Reads it into a migration.
+    pub fn parse(self) -> Result<Migration> {
+        if !self.findings.is_empty() {
+            return Err(self.refused(self.findings.to_vec()));
+        }
+        Migration::parse(self.version, self.name, self.text).map_err(|findings| self.refused(findings))
+    }
+
+    fn refused(self, findings: Vec<Finding>) -> Error {
+        Error::refused(format!("migration {} {} is refused; nothing was changed", self.version, self.name))
+            .with_findings(vec![FileFindings { path: self.path.to_owned(), text: self.text.to_owned(), findings }])
+    }
 }
 
 /// What is in flight, for conflicts.
@@ -76,24 +106,42 @@ pub(super) fn plan_file(
     in_flight: &[InFlight],
     new_tables: &BTreeSet<TableName>,
 ) -> Result<Plan> {
-    let migration = parse(&file.version, &file.name, &file.path, &file.text)?;
+    let way = Way::up(file);
+    let migration = way.parse()?;
     let cx = PlanContext { migration: &migration, catalog, policy, in_flight, new_tables };
-    let plan = plan(cx).map_err(|findings| refused(&file.version, &file.name, &file.path, &file.text, findings))?;
+    let plan = plan(cx).map_err(|findings| way.refused(findings))?;
+    if file.kind == FileKind::Repeatable {
+        refuse_steps(&plan).map_err(|finding| way.refused(vec![finding]))?;
+    }
     audited(plan)
 }
 
+/// What is run again and again is run in one transaction, or not at all.
+fn refuse_steps(plan: &Plan) -> Result<(), Finding> {
+    let at_once = |step: &Step| matches!(&step.action, Action::Ddl(ddl) if ddl.as_written);
+    let wrong = plan.steps.iter().enumerate().find(|(at, step)| *at > 0 || !at_once(step));
+    let Some((_, step)) = wrong else { return Ok(()) };
+    let place = match &step.action {
+        Action::Ddl(ddl) => ddl.statements.first().and_then(|statement| statement.at),
+        Action::Concurrently(_)
+        | Action::Validate(_)
+        | Action::Backfill(_)
+        | Action::Verify(_)
+        | Action::Assert(_)
+        | Action::Hold { .. } => None,
+    };
+    let message =
+        format!("a repeatable migration is one transaction, and this would be done in steps: {}", step.summary);
+    Err(Finding::error("repeatable", place, message)
+        .help("it is for what can be made anew at once, like views, functions and grants; write the rest as a versioned migration"))
+}
+
 /// Plans the way back by a down file.
-pub(super) fn plan_down_file(
-    row: &TrackedRow,
-    down: (&Path, &str),
-    catalog: &Catalog,
-    policy: &Policy,
-) -> Result<Plan> {
-    let (path, text) = down;
-    let migration = parse(&row.version, &row.name, path, text)?;
+pub(super) fn plan_down_file(row: &TrackedRow, down: &WayDown, catalog: &Catalog, policy: &Policy) -> Result<Plan> {
+    let way = Way::down(row, down);
+    let migration = way.parse()?;
     let cx = PlanContext { migration: &migration, catalog, policy, in_flight: &[], new_tables: &BTreeSet::new() };
-    let plan = plan_down(cx).map_err(|findings| refused(&row.version, &row.name, path, text, findings))?;
-    audited(plan)
+    audited(plan_down(cx).map_err(|findings| way.refused(findings))?)
 }
 
 pub(super) fn audited(plan: Plan) -> Result<Plan> {
@@ -108,7 +156,7 @@ pub(super) fn audited(plan: Plan) -> Result<Plan> {
 /// Asks the server whether it accepts the expressions of a plan. Changes nothing.
 pub(super) async fn preflight(client: &Client, file: &SourceFile, plan: &Plan) -> Result<()> {
     let findings = ask_the_server(client, plan).await?;
-    if findings.is_empty() { Ok(()) } else { Err(refused(&file.version, &file.name, &file.path, &file.text, findings)) }
+    if findings.is_empty() { Ok(()) } else { Err(Way::up(file).refused(findings)) }
 }
 
 /// What the server has against the expressions of a plan.
@@ -140,7 +188,7 @@ pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Resul
     let mut rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
     let files = migrator.files_as(&rows)?;
     super::tolerance::tolerate_on(&client, &store, &files, &mut rows).await?;
-    super::history::check(&files, &rows)?;
+    super::history::check(&files, &rows, migrator.config.out_of_order)?;
     if let Some(version) = version
         && !files.iter().any(|file| same_version(&file.version, version))
     {
@@ -151,10 +199,11 @@ pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Resul
     let policy = migrator.policy();
     let (mut plans, mut unplanned, mut pending) = (Vec::new(), Vec::new(), 0);
     let mut new_tables = BTreeSet::new();
+    let tracked = super::history::by_version(&rows);
     for file in &files {
         let asked = version.is_none_or(|version| same_version(&file.version, version));
-        match rows.iter().find(|row| same_version(&row.version, &file.version)) {
-            Some(row) if row.state != State::RolledBack => {
+        match tracked.get(file.version.as_str()) {
+            Some(row) if row.state != State::RolledBack && !super::history::is_to_be_repeated(file, row) => {
                 if asked && (version.is_some() || row.state != State::Applied) {
                     plans.push(store.load(&client, row.plan_id).await?.plan);
                 }
@@ -175,7 +224,7 @@ pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Resul
                     preflight(&client, file, &plan).await?;
                 }
                 pending += 1;
-                let migration = parse(&file.version, &file.name, &file.path, &file.text)?;
+                let migration = Way::up(file).parse()?;
                 new_tables.extend(created_tables(&migration, &catalog));
                 let cx = PlanContext {
                     migration: &migration,

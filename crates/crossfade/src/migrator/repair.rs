@@ -9,6 +9,7 @@ use crossfade_core::sql::same_code;
 
 use super::Migrator;
 use super::choose;
+use super::history::is_repeatable;
 use super::same_version;
 use super::session::Session;
 use super::tolerance::is_text_of;
@@ -163,7 +164,7 @@ fn differences(
     rows: Vec<&TrackedRow>,
     texts: &BTreeMap<String, StoredTexts>,
 ) -> Vec<RepairMigration> {
-    let standing = rows.into_iter().filter(|row| row.state != State::RolledBack);
+    let standing = rows.into_iter().filter(|row| row.state != State::RolledBack && !is_repeatable(row));
     let found = standing.filter_map(|row| {
         let file = files.iter().find(|file| same_version(&file.version, &row.version));
         let stored = texts.get(&row.version);

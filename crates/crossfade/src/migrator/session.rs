@@ -23,17 +23,19 @@ use crossfade_core::step::Action;
 use crossfade_core::step::Outcome;
 use crossfade_core::step::Phase;
 use crossfade_core::step::Plan;
-use crossfade_core::step::PlanKind;
 use crossfade_core::step::Verify;
 use tokio_postgres::Client;
 
 use super::Migrator;
+use super::history;
+use super::places::Places;
 use super::planning;
 use super::run_migration;
 use super::same_version;
 use super::tolerance;
 use super::way_back::WayBack;
 use super::way_back::WayDown;
+use crate::config::OutOfOrder;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::ErrorKind;
@@ -82,6 +84,8 @@ pub(super) struct Session<'a> {
     pub park: bool,
     /// Rows that one chunk of blocks may change at the most.
     pub most_rows: Option<u64>,
+    /// Where the files are, once that was asked.
+    places: Option<Places>,
 }
 
 impl<'a> Session<'a> {
@@ -130,6 +134,7 @@ impl<'a> Session<'a> {
             unsettled: false,
             park: false,
             most_rows: None,
+            places: None,
         }
     }
 
@@ -159,6 +164,21 @@ impl<'a> Session<'a> {
         Ok(rows)
     }
 
+    /// What happens to a file that comes before what was run already.
+    pub fn out_of_order(&self) -> OutOfOrder {
+        self.migrator.config.out_of_order
+    }
+
+    /// Where files are that were read already.
+    pub fn know(&mut self, files: &[SourceFile]) {
+        self.places = Some(Places::of(files));
+    }
+
+    fn places(&mut self) -> &mut Places {
+        // Without the files there is still the plan.
+        self.places.get_or_insert_with(|| Places::of(&self.migrator.files().unwrap_or_default()))
+    }
+
     /// Brings one file as far as it goes.
     pub async fn migrate_one(
         &mut self,
@@ -173,7 +193,7 @@ impl<'a> Session<'a> {
                 .map_err(|error| Error::failed("the journal does not add up").caused_by(error))?;
             let over = known.state == State::RolledBack
                 || (progress.direction == Direction::Forward && progress.has_no_effect(&stored.plan));
-            if over {
+            if over || history::is_to_be_repeated(file, known) {
                 row = None;
             } else if checksum(&file.text) != known.checksum {
                 return Err(Error::refused(format!(
@@ -234,7 +254,7 @@ impl<'a> Session<'a> {
         if self.lease.shared {
             pooler::refuse_behind_a_pooler(&plan)?;
         }
-        let migration = planning::parse(&file.version, &file.name, &file.path, &file.text)?;
+        let migration = planning::Way::up(file).parse()?;
         self.new_tables.extend(created_tables(&migration, &catalog));
         for finding in plan.findings.iter().filter(|finding| finding.severity > Severity::Note) {
             self.observer.notice(Notice::Found { version: plan.version.clone(), finding: finding.clone() });
@@ -344,12 +364,7 @@ impl<'a> Session<'a> {
     }
 
     fn executor(&mut self, stored: StoredPlan, client: Client, goes_on: bool) -> Executor<'_> {
-        let suffix = match stored.plan.kind {
-            PlanKind::Up | PlanKind::Backfill => "",
-            PlanKind::Down => "_down",
-        };
-        let path: PathBuf =
-            self.migrator.config.migrations.join(format!("{}_{}{suffix}.sql", stored.plan.version, stored.plan.name));
+        let path = self.places().of_plan(&stored.plan);
         Executor {
             target: &self.migrator.target,
             config: &self.migrator.config,
@@ -456,8 +471,9 @@ impl<'a> Session<'a> {
 
     /// A down file undoes what later migrations may stand on.
     pub fn refuse_beneath(&self, row: &TrackedRow, rows: &[TrackedRow]) -> Result<()> {
-        let later = rows.iter().rev().take_while(|other| other.version != row.version);
-        match later.into_iter().find(|other| other.state != State::RolledBack) {
+        let stands = |other: &&TrackedRow| other.state != State::RolledBack && !history::is_repeatable(other);
+        let later = rows.iter().filter(stands).filter(|other| other.plan_id > row.plan_id);
+        match later.max_by_key(|other| other.plan_id) {
             Some(later) => Err(Error::refused(format!(
                 "migration {} {} was run after {} {} and may stand on it",
                 later.version, later.name, row.version, row.name
@@ -477,8 +493,10 @@ impl<'a> Session<'a> {
         if let Some(text) = down.notice(row) {
             self.observer.notice(Notice::Info { text });
         }
+        self.know(files);
+        self.places().goes_back_by(&row.version, &down.path);
         let catalog = planning::catalog(&self.client, &self.store).await?;
-        let plan = planning::plan_down_file(row, (&down.path, &down.text), &catalog, &self.migrator.policy())?;
+        let plan = planning::plan_down_file(row, &down, &catalog, &self.migrator.policy())?;
         if self.lease.shared {
             pooler::refuse_behind_a_pooler(&plan)?;
         }
@@ -491,14 +509,21 @@ impl<'a> Session<'a> {
     async fn down_of(&self, row: &TrackedRow, files: &[SourceFile]) -> Result<WayDown> {
         let texts = self.store.texts(&self.client, Some(&[row.version.as_str()])).await?;
         let file = files.iter().find(|file| same_version(&file.version, &row.version));
-        WayDown::choose(row, file, texts.get(&row.version))
+        WayDown::choose(row, file, texts.get(&row.version)).ok_or_else(|| {
+            Error::refused(format!("migration {} {} is applied and has no down file", row.version, row.name)).hint(
+                match self.migrator.where_to_write_the_way_back(row) {
+                    Some(place) => format!("write {place}, or a new migration that undoes it"),
+                    None => "write a new migration that undoes it".to_owned(),
+                },
+            )
+        })
     }
 
     /// Whether a migration can be undone, as far as that shows before it is tried.
     pub async fn check_undo(&mut self, row: &TrackedRow, files: &[SourceFile]) -> Result<WayBack> {
         if row.state == State::Applied {
             let down = self.down_of(row, files).await?;
-            planning::parse(&row.version, &row.name, &down.path, &down.text)?;
+            planning::Way::down(row, &down).parse()?;
             return Ok(WayBack::Down(down.from));
         }
         let stored = self.store.load(&self.client, row.plan_id).await?;

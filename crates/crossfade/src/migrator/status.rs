@@ -1,6 +1,6 @@
 //! What `status` shows, folded from the journal: a second terminal sees what the first does.
 
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use crossfade_core::journal::Direction;
 use crossfade_core::journal::Progress;
@@ -14,8 +14,8 @@ use crossfade_core::throttle::Signal;
 use tokio_postgres::Client;
 
 use super::Migrator;
+use super::history;
 use super::next_text;
-use super::same_version;
 use super::steering::paused_text;
 use crate::error::Result;
 use crate::postgres::controls::Waited;
@@ -33,14 +33,15 @@ use crate::report::REPORT_FORMAT;
 use crate::report::StatusReport;
 use crate::report::StepReport;
 use crate::report::WaitedReport;
+use crate::source::FileKind;
 use crate::source::SourceFile;
-use crate::source::compare_versions;
+use crate::source::VersionKey;
 
 /// The origin of what no other tool has run.
 const OWN: &str = "crossfade";
 
 pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
-    let files = if Path::new(&migrator.config.migrations).exists() { migrator.files()? } else { Vec::new() };
+    let (files, passed_over) = files(migrator)?;
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
     let mut epoch = None;
@@ -53,20 +54,24 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     } else {
         (Vec::new(), None, Vec::new())
     };
-    let warnings = super::tolerance::tolerate_on(&client, &store, &files, &mut rows).await?;
+    let files = history::as_tracked(files, &rows);
+    let mut warnings = super::tolerance::tolerate_on(&client, &store, &files, &mut rows).await?;
     let mut migrations = Vec::new();
+    let (by_version, run_late) = (history::by_version(&rows), history::run_late(&rows));
+    let found = history::compare(&files, &rows, migrator.config.out_of_order);
+    let file_of: BTreeMap<&str, &SourceFile> = files.iter().map(|file| (file.version.as_str(), file)).collect();
     for row in &rows {
-        let file = files.iter().find(|file| same_version(&file.version, &row.version));
-        migrations.push(of_row(migrator, &client, &store, row, file, epoch).await?);
+        let file = file_of.get(row.version.as_str()).copied();
+        let status = of_row(migrator, &client, &store, row, file, epoch).await?;
+        migrations.push(MigrationStatus { out_of_order: run_late.contains(&row.version), ..status });
     }
-    for file in files.iter().filter(|file| !rows.iter().any(|row| same_version(&row.version, &file.version))) {
-        migrations.push(pending(file));
+    for file in files.iter().filter(|file| !by_version.contains_key(file.version.as_str())) {
+        migrations.push(MigrationStatus { out_of_order: found.late.contains(&file.version), ..pending(file) });
     }
-    migrations.sort_by(|a, b| compare_versions(&a.version, &b.version));
-    let problems = super::history::problems(&files, &rows)
-        .into_iter()
-        .map(|problem| format!("{} ({})", problem.what, problem.hint))
-        .collect();
+    migrations.sort_by_cached_key(|migration| VersionKey::of(&migration.version));
+    let problems = found.problems.into_iter().map(|problem| format!("{} ({})", problem.what, problem.hint)).collect();
+    warnings.extend(found.notices);
+    warnings.extend(passed_over);
     Ok(StatusReport {
         format: REPORT_FORMAT,
         database: migrator.target.display(),
@@ -76,6 +81,17 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
         warnings,
         problems,
     })
+}
+
+/// The files, and what looks like one and is none.
+fn files(migrator: &Migrator) -> Result<(Vec<SourceFile>, Vec<String>)> {
+    if !migrator.config.migrations.exists() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let folder = migrator.folder()?;
+    let passed_over = folder.passed_over.iter();
+    let passed_over = passed_over.map(|file| format!("{} is passed over: {}", file.path.display(), file.why)).collect();
+    Ok((folder.files, passed_over))
 }
 
 fn pending(file: &SourceFile) -> MigrationStatus {
@@ -98,6 +114,8 @@ fn pending(file: &SourceFile) -> MigrationStatus {
         file: true,
         missing_because: None,
         down_file: file.down.is_some(),
+        kind: file.kind.name(),
+        out_of_order: false,
     }
 }
 
@@ -128,6 +146,13 @@ async fn of_row(
         file: file.is_some(),
         missing_because: row.missing_because.clone().filter(|_| file.is_none()),
         down_file: file.is_some_and(|file| file.down.is_some()),
+        kind: if history::is_repeatable(row) {
+            FileKind::Repeatable
+        } else {
+            file.map_or(FileKind::Versioned, |file| file.kind)
+        }
+        .name(),
+        out_of_order: false,
     };
     let mut paused = None;
     if !matches!(row.state, State::Applied | State::RolledBack) {
@@ -147,6 +172,10 @@ async fn of_row(
         status.retained_until = row.ok().map(|row| row.get(0));
     }
     status.next = paused.or_else(|| next_text(status.state, &row.version));
+    if file.is_some_and(|file| history::is_to_be_repeated(file, row)) {
+        status.state = State::Pending;
+        status.next = Some("its text has changed: `crossfade migrate` runs it again".to_owned());
+    }
     Ok(status)
 }
 

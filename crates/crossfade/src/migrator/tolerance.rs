@@ -3,7 +3,6 @@
 //! The checksum already passes over line ends and a byte order mark. What is tolerated here is made even in the rows, so that [`super::history`]
 //! finds nothing wrong with it, and is told to whoever runs the command.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use crossfade_core::journal::State;
@@ -12,14 +11,15 @@ use crossfade_core::sql::same_code;
 use tokio_postgres::Client;
 
 use super::Migrator;
-use super::same_version;
+use super::history::is_repeatable;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredTexts;
 use crate::postgres::store::TrackedRow;
+use crate::source::FileKind;
 use crate::source::SourceFile;
-use crate::source::compare_versions;
+use crate::source::VersionKey;
 
 /// Why a file may be missing of which this folder never knew.
 const AHEAD: &str = "newer than this folder";
@@ -55,25 +55,34 @@ pub(super) async fn tolerate_on(
     Ok(told)
 }
 
-/// Versions that are not rolled back and whose file has another checksum.
-fn changed(files: &[SourceFile], rows: &[TrackedRow]) -> Vec<String> {
-    let pairs = files.iter().filter_map(|file| Some((file, standing(rows, file)?)));
-    let changed = pairs.filter(|(file, row)| checksum(&file.text) != row.checksum);
-    changed.map(|(_, row)| row.version.clone()).collect()
+/// What stands, but for what is run again whenever it changes anyway.
+fn stands(row: &TrackedRow) -> bool {
+    row.state != State::RolledBack && !is_repeatable(row)
 }
 
-fn standing<'r>(rows: &'r [TrackedRow], file: &SourceFile) -> Option<&'r TrackedRow> {
-    rows.iter().find(|row| row.state != State::RolledBack && same_version(&row.version, &file.version))
+fn by_key(files: &[SourceFile]) -> BTreeMap<VersionKey, &SourceFile> {
+    let versioned = files.iter().filter(|file| file.kind != FileKind::Repeatable);
+    versioned.map(|file| (VersionKey::of(&file.version), file)).collect()
+}
+
+/// Versions that are not rolled back and whose file has another checksum.
+fn changed(files: &[SourceFile], rows: &[TrackedRow]) -> Vec<String> {
+    let files = by_key(files);
+    let pairs =
+        rows.iter().filter(|row| stands(row)).filter_map(|row| Some((files.get(&VersionKey::of(&row.version))?, row)));
+    let changed = pairs.filter(|(file, row)| checksum(&file.text) != row.checksum);
+    changed.map(|(_, row)| row.version.clone()).collect()
 }
 
 /// Makes rows even whose file was changed in nothing that runs.
 fn only_comments(files: &[SourceFile], rows: &mut [TrackedRow], texts: &BTreeMap<String, StoredTexts>) -> Vec<String> {
     let mut told = Vec::new();
-    for row in rows.iter_mut().filter(|row| row.state != State::RolledBack) {
-        let Some(file) = files.iter().find(|file| same_version(&row.version, &file.version)) else { continue };
+    let files = by_key(files);
+    for row in rows.iter_mut().filter(|row| stands(row)) {
+        let Some(stored) = texts.get(&row.version) else { continue };
+        let Some(file) = files.get(&VersionKey::of(&row.version)) else { continue };
         let now = checksum(&file.text);
-        let Some(stored) = texts.get(&row.version).filter(|_| now != row.checksum) else { continue };
-        if is_text_of(&stored.up, row) && same_code(&stored.up, &file.text) {
+        if now != row.checksum && is_text_of(&stored.up, row) && same_code(&stored.up, &file.text) {
             row.checksum = now;
             told.push(format!(
                 "{} was changed after it was run, in comments and white space only; `crossfade repair {} --accept` takes that into the journal",
@@ -92,13 +101,13 @@ pub(super) fn is_text_of(stored: &str, row: &TrackedRow) -> bool {
 
 /// A program that was rolled back to an earlier version has earlier files. When they are the beginning of what was run, the rest is not missed.
 fn ahead(files: &[SourceFile], rows: &mut [TrackedRow]) -> Vec<String> {
-    let Some(newest) = files.iter().max_by(|a, b| compare_versions(&a.version, &b.version)) else { return Vec::new() };
-    if standing(rows, newest).is_none() {
+    let files = by_key(files);
+    let Some((newest_key, newest)) = files.iter().next_back() else { return Vec::new() };
+    if !rows.iter().any(|row| stands(row) && VersionKey::of(&row.version) == *newest_key) {
         return Vec::new();
     }
     let mut versions = Vec::new();
-    let above = |row: &TrackedRow| compare_versions(&row.version, &newest.version) == Ordering::Greater;
-    for row in rows.iter_mut().filter(|row| row.state != State::RolledBack && above(row)) {
+    for row in rows.iter_mut().filter(|row| stands(row) && VersionKey::of(&row.version) > *newest_key) {
         if row.missing_because.is_none() {
             row.missing_because = Some(AHEAD.to_owned());
             versions.push(format!("{} {}", row.version, row.name));
@@ -117,8 +126,8 @@ fn ahead(files: &[SourceFile], rows: &mut [TrackedRow]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::history::problems;
     use super::super::history::tests::file;
+    use super::super::history::tests::problems;
     use super::super::history::tests::row;
     use super::*;
 

@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
+use crossfade_core::finding::Finding;
 use crossfade_core::migration::checksum;
 use crossfade_core::sql::same_code;
 
-use crate::error::Error;
-use crate::error::Result;
 use crate::postgres::store::StoredTexts;
 use crate::postgres::store::TrackedRow;
 use crate::source::SourceFile;
@@ -33,6 +32,8 @@ pub(super) struct WayDown {
     pub path: PathBuf,
     pub text: String,
     pub from: DownFrom,
+    /// Why it can't be run.
+    pub findings: Vec<Finding>,
     why: Why,
 }
 
@@ -52,7 +53,7 @@ enum Why {
 impl WayDown {
     /// The file's text, where the file is of the migration that was run: a way back that did not work is mended there. The journal's, where there
     /// is no file, or where the folder has another migration of this version.
-    pub fn choose(row: &TrackedRow, file: Option<&SourceFile>, stored: Option<&StoredTexts>) -> Result<WayDown> {
+    pub fn choose(row: &TrackedRow, file: Option<&SourceFile>, stored: Option<&StoredTexts>) -> Option<WayDown> {
         let in_file = file.and_then(|file| file.down.as_ref());
         let in_journal = stored.and_then(|stored| stored.down.as_ref());
         let is_same_migration = file.is_some_and(|file| {
@@ -61,20 +62,22 @@ impl WayDown {
                 || stored
                     .is_some_and(|stored| checksum(&stored.up) == row.checksum && same_code(&stored.up, &file.text))
         });
+        let findings = file.map(|file| file.down_findings.clone()).unwrap_or_default();
         match (in_file, in_journal) {
             (Some((path, text)), Some(journal)) if is_same_migration || checksum(text) == checksum(journal) => {
                 let why = if checksum(text) == checksum(journal) { Why::Plain } else { Why::FileIsNewer };
-                Ok(WayDown { path: path.clone(), text: text.clone(), from: DownFrom::File, why })
+                Some(WayDown { path: path.clone(), text: text.clone(), findings, from: DownFrom::File, why })
             }
-            (Some(_), Some(journal)) => Ok(WayDown::from_journal(row, journal, Why::OtherMigration)),
-            (None, Some(journal)) => Ok(WayDown::from_journal(row, journal, Why::NoFile)),
-            (Some((path, text)), None) => {
-                Ok(WayDown { path: path.clone(), text: text.clone(), from: DownFrom::File, why: Why::Plain })
-            }
-            (None, None) => {
-                Err(Error::refused(format!("migration {} {} is applied and has no down file", row.version, row.name))
-                    .hint(format!("write {}_{}_down.sql, or a new migration that undoes it", row.version, row.name)))
-            }
+            (Some(_), Some(journal)) => Some(WayDown::from_journal(row, journal, Why::OtherMigration)),
+            (None, Some(journal)) => Some(WayDown::from_journal(row, journal, Why::NoFile)),
+            (Some((path, text)), None) => Some(WayDown {
+                path: path.clone(),
+                text: text.clone(),
+                findings,
+                from: DownFrom::File,
+                why: Why::Plain,
+            }),
+            (None, None) => None,
         }
     }
 
@@ -83,6 +86,7 @@ impl WayDown {
             path: PathBuf::from(format!("{}_{}_down.sql (as the journal has it)", row.version, row.name)),
             text: text.to_owned(),
             from: DownFrom::Journal,
+            findings: Vec::new(),
             why,
         }
     }
@@ -123,8 +127,8 @@ mod tests {
         let row = row("001", "SELECT 1;", State::Applied);
         let stored = StoredTexts { plan_id: 1, up: "SELECT 1;".to_owned(), down: stored_down.map(str::to_owned) };
         match WayDown::choose(&row, file.as_ref(), Some(&stored)) {
-            Ok(down) => (down.text.clone(), down.notice(&row).unwrap_or_default()),
-            Err(error) => (String::new(), error.to_string()),
+            Some(down) => (down.text.clone(), down.notice(&row).unwrap_or_default()),
+            None => (String::new(), "none".to_owned()),
         }
     }
 
@@ -150,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn without_any_it_is_refused() {
+    fn without_any_there_is_none() {
         let (_, said) = choice(Some(file("001", "SELECT 1;")), None);
-        assert_eq!(said, "migration 001 x is applied and has no down file");
+        assert_eq!(said, "none");
         assert_eq!(choice(None, None).1, said);
     }
 }

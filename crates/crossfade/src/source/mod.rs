@@ -1,154 +1,291 @@
-//! Reads migration folders. The only place of the library that reads files of migrations.
+//! Reads migration folders as they are, in the layouts of many tools. The only place of the library that reads files of migrations.
+//!
+//! `layout` knows the layouts and `detect` finds out which one a folder has; each other room reads one kind of them into [`SourceFile`]s. Nothing
+//! beyond this module knows how a folder is laid out, but for the names of new files.
 
+mod atlas;
+mod detect;
+mod flyway;
+mod folders;
 mod git;
+mod graphile;
+mod layout;
+mod listing;
+mod making;
+mod numbering;
+mod plain;
+mod renaming;
+mod sections;
+mod sqitch;
+mod text;
+mod version;
 
-use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 
-pub use git::head_commit;
+use crossfade_core::finding::Finding;
+use crossfade_core::sql::Span;
 
+pub use git::head_commit;
+pub use layout::Layout;
+pub use listing::PassedOver;
+pub use making::Made;
+pub use making::Wish;
+pub use renaming::Renumbered;
+pub use renaming::rename;
+pub use version::VersionKey;
+pub use version::compare_versions;
+
+use self::listing::Entry;
+use self::listing::Listing;
+use self::text::Content;
 use crate::error::Error;
 use crate::error::Result;
 
 /// A migration's files as they stand in the folder.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SourceFile {
     /// The version, as the file name has it.
     pub version: String,
     /// The name.
     pub name: String,
+    /// Whether it is run once, or whenever it changes.
+    pub kind: FileKind,
     /// The file.
     pub path: PathBuf,
-    /// Its text.
+    /// The text that is run. Where the file holds more, the rest of it is empty lines, so that every place is one of the file; where something
+    /// beside it says that it does not run in a transaction, a line below it says so, too.
     pub text: String,
-    /// The down file and its text.
+    /// The file's bytes.
+    pub raw: Vec<u8>,
+    /// Whether it runs in one transaction, where the file's own marker or what stands beside it says so.
+    pub in_transaction: Option<bool>,
+    /// The file with the way back, and the text that is run. It may be the same file.
     pub down: Option<(PathBuf, String)>,
+    /// Whether the way back runs in one transaction, where that is said.
+    pub down_in_transaction: Option<bool>,
+    /// Whether it may come before what was run already, by the rules of its layout.
+    pub may_be_late: bool,
+    /// Why it can't be run. It can still be known as applied.
+    pub findings: Vec<Finding>,
+    /// Why its way back can't be run.
+    pub down_findings: Vec<Finding>,
 }
 
-/// Compares versions: as numbers where both are, so that 2 comes before 10 and 001 equals 1.
-pub fn compare_versions(a: &str, b: &str) -> Ordering {
-    match (a.parse::<u128>(), b.parse::<u128>()) {
-        (Ok(a), Ok(b)) => a.cmp(&b),
-        (Ok(_), Err(_)) => Ordering::Less,
-        (Err(_), Ok(_)) => Ordering::Greater,
-        (Err(_), Err(_)) => a.cmp(b),
+/// When a file is run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// Once, in the order of the versions.
+    #[default]
+    Versioned,
+    /// After all of those, and again whenever its text has changed.
+    Repeatable,
+    /// On a database on which nothing has been run, in the place of all versions up to its own.
+    Baseline,
+}
+
+impl FileKind {
+    /// As it stands in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            FileKind::Versioned => "versioned",
+            FileKind::Repeatable => "repeatable",
+            FileKind::Baseline => "baseline",
+        }
     }
 }
 
-/// Reads `NNN_name.sql` and `NNN_name_down.sql` of a folder, in order of their versions. Hidden files, editors' backups and files of
-/// other kinds are passed over.
-///
-/// # Errors
-///
-/// When the folder or a file can't be read, two files have one version, or a down file has no migration.
-pub fn load(folder: &Path) -> Result<Vec<SourceFile>> {
-    let entries = std::fs::read_dir(folder).map_err(|error| {
-        Error::usage(format!("could not read the folder {}", folder.display()))
-            .hint("`crossfade init` makes it; `migrations` in crossfade.toml names another")
-            .caused_by(error)
-    })?;
-    let mut ups: Vec<SourceFile> = Vec::new();
-    let mut downs: Vec<(String, String, PathBuf, String)> = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(|error| {
-            Error::usage(format!("could not read the folder {}", folder.display())).caused_by(error)
-        })?;
-        let path = entry.path();
-        let Some(stem) = sql_stem(&path) else { continue };
-        let Some((version, name)) = split_name(&stem) else {
-            return Err(Error::refused(format!("{} has no version in its name", path.display()))
-                .hint("name it NNN_name.sql (`crossfade new NAME` does), or move it out of the folder"));
+impl SourceFile {
+    /// With the file's text as it is.
+    fn of(entry: &Entry, content: Content) -> SourceFile {
+        SourceFile { path: entry.path.clone(), text: content.text, raw: content.raw, ..SourceFile::default() }
+    }
+
+    /// What a marker or something beside the file says of the transaction is said by the text, too, below all that the file has: the journal keeps
+    /// the text and nothing else.
+    fn say_in_the_text(&mut self) {
+        let say = |text: &mut String| {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str("-- crossfade: no-transaction\n");
         };
-        let text = read_text(&path)?;
-        match name.strip_suffix("_down").or_else(|| name.strip_suffix(".down")) {
-            Some(name) => downs.push((version, name.to_owned(), path, text)),
-            None => {
-                let name = name.strip_suffix(".up").unwrap_or(&name).to_owned();
-                ups.push(SourceFile { version, name, path, text, down: None });
+        if self.in_transaction == Some(false) {
+            say(&mut self.text);
+        }
+        if let (Some((_, text)), Some(false)) = (&mut self.down, self.down_in_transaction) {
+            say(text);
+        }
+    }
+
+    /// One that is run whenever it changes.
+    fn repeatable(entry: &Entry, name: &str, content: Content) -> SourceFile {
+        SourceFile {
+            version: repeatable_version(name),
+            name: name.to_owned(),
+            kind: FileKind::Repeatable,
+            ..SourceFile::of(entry, content)
+        }
+    }
+
+    /// A migration in a programming language. It is known, so that it is missed nowhere.
+    fn program(entry: &Entry, version: String, name: String, language: &str) -> Result<SourceFile> {
+        let finding = Finding::error(
+            "not-sql",
+            Span::new(0, 0),
+            format!("this is a program in {language}, and crossfade runs SQL"),
+        )
+        .help("write what it does in SQL, under the same version; or run it with its own tool");
+        let findings = vec![finding];
+        let file = SourceFile::of(entry, text::read(&entry.path)?);
+        Ok(SourceFile { version, name, findings: findings.clone(), down_findings: findings, ..file })
+    }
+
+    /// Refuses to run a text in which another tool would put something in the place of names.
+    fn refuse_templates(&mut self, open: &str, close: &str, tool: &str) {
+        let mut at = 0;
+        while let Some(found) = self.text[at..].find(open) {
+            let start = at + found;
+            let inside = &self.text[start + open.len()..];
+            at = start + open.len();
+            let Some(end) = inside.find(close) else { return };
+            let name = inside[..end].trim();
+            let is_name = !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || " ._:-\"".contains(c));
+            if is_name {
+                let span = Span::new(start, at + end + close.len());
+                let written = span.of(&self.text).to_owned();
+                self.findings.push(
+                    Finding::error("template", span, format!("{tool} would put a value in the place of `{written}`, and crossfade does not"))
+                        .help(match tool {
+                            "Flyway" => "write the value; if the text is meant as it stands, put `placeholderReplacement=false` into a file of the same name with `.conf` behind it",
+                            _ => "write the value",
+                        }),
+                );
+                return;
             }
         }
     }
-    ups.sort_by(|a, b| compare_versions(&a.version, &b.version).then_with(|| a.path.cmp(&b.path)));
-    for pair in ups.windows(2) {
-        if compare_versions(&pair[0].version, &pair[1].version) == Ordering::Equal {
+}
+
+/// A folder that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Folder {
+    /// Its layout, as it was named or found.
+    pub layout: Layout,
+    /// Its migrations: in the order of their versions, then what is repeatable.
+    pub files: Vec<SourceFile>,
+    /// Files that look like migrations and are none.
+    pub passed_over: Vec<PassedOver>,
+}
+
+/// What a room reads.
+#[derive(Debug, Default)]
+struct Draft {
+    files: Vec<SourceFile>,
+    passed_over: Vec<PassedOver>,
+}
+
+/// Reads the migrations of a folder, in the order of their versions; the layout is found where it is not named.
+///
+/// # Errors
+///
+/// When the folder or a file can't be read, the layout is not clear, two files have one version, or a way back has no migration.
+pub fn load(folder: &Path, layout: Option<Layout>) -> Result<Vec<SourceFile>> {
+    load_folder(folder, layout).map(|folder| folder.files)
+}
+
+/// As [`load`], with what else was found.
+pub(crate) fn load_folder(folder: &Path, layout: Option<Layout>) -> Result<Folder> {
+    let folder = read(folder, layout)?;
+    refuse_equal_versions(&folder.files)?;
+    Ok(folder)
+}
+
+/// As [`load`], with what else was found; several files may have one version.
+///
+/// # Errors
+///
+/// When the folder or a file can't be read, the layout is not clear, or a way back has no migration.
+pub fn read(folder: &Path, layout: Option<Layout>) -> Result<Folder> {
+    let mut listing = listing::list(folder)?;
+    let mut contents = BTreeMap::new();
+    let layout = match layout {
+        Some(layout) => layout,
+        None => detect::layout_of(folder, &listing, &mut contents)?,
+    };
+    let mut passed_over = Vec::new();
+    let mut draft = match layout {
+        Layout::Plain
+        | Layout::UpDown
+        | Layout::Dbmate
+        | Layout::Goose
+        | Layout::SqlMigrate
+        | Layout::Tern
+        | Layout::Atlas => {
+            passed_over.append(&mut listing.passed_over);
+            plain::read(layout, &listing, &mut |entry| contents.remove(&entry.path))?
+        }
+        Layout::Folders | Layout::Prisma => {
+            passed_over.append(&mut listing.passed_over);
+            let mut draft = folders::read(layout, &listing)?;
+            draft.files.extend(repeatable(&listing)?);
+            draft
+        }
+        Layout::Flyway | Layout::Refinery => flyway::read(layout, &mut listing::list_all(folder)?)?,
+        Layout::Graphile | Layout::Sqitch => {
+            let mut draft = if layout == Layout::Sqitch { sqitch::read(folder)? } else { graphile::read(folder)? };
+            draft.files.extend(repeatable(&listing)?);
+            draft
+        }
+    };
+    draft.files.iter_mut().for_each(SourceFile::say_in_the_text);
+    draft.files.sort_by_cached_key(|file| {
+        let place = match file.kind {
+            FileKind::Baseline => 0,
+            FileKind::Versioned => 1,
+            FileKind::Repeatable => 2,
+        };
+        (VersionKey::of(&file.version), place, file.path.clone())
+    });
+    passed_over.append(&mut draft.passed_over);
+    Ok(Folder { layout, files: draft.files, passed_over })
+}
+
+fn refuse_equal_versions(files: &[SourceFile]) -> Result<()> {
+    for pair in files.windows(2) {
+        if pair[0].kind == pair[1].kind && compare_versions(&pair[0].version, &pair[1].version).is_eq() {
             return Err(Error::refused(format!(
                 "{} and {} have the same version",
                 pair[0].path.display(),
                 pair[1].path.display()
             ))
-            .hint("give one of them the next free number, unless it was applied somewhere already"));
+            .hint("`crossfade renumber` gives the one that was not run the next free number"));
         }
     }
-    for (version, name, path, text) in downs {
-        match ups.iter_mut().find(|up| up.version == version && up.name == name) {
-            Some(up) => up.down = Some((path, text)),
-            None => {
-                return Err(Error::refused(format!("{} is the way back of no migration", path.display()))
-                    .hint(format!("it needs {version}_{name}.sql beside it")));
-            }
+    Ok(())
+}
+
+/// The repeatable migrations beside those of another kind.
+fn repeatable(listing: &Listing) -> Result<Vec<SourceFile>> {
+    let mut files = Vec::new();
+    for entry in &listing.files {
+        if let Some(name) = entry.stem().and_then(repeatable_name) {
+            files.push(SourceFile::repeatable(entry, name, text::read(&entry.path)?));
         }
     }
-    Ok(ups)
+    Ok(files)
 }
 
-fn sql_stem(path: &Path) -> Option<String> {
-    let name = path.file_name()?.to_str()?;
-    if name.starts_with('.') || !path.is_file() {
-        return None;
-    }
-    name.strip_suffix(".sql").map(str::to_owned)
+/// The name of a repeatable migration, by that of its file without the ending.
+fn repeatable_name(stem: &str) -> Option<&str> {
+    stem.strip_prefix("R__").filter(|name| !name.is_empty())
 }
 
-fn split_name(stem: &str) -> Option<(String, String)> {
-    let end = stem.find(|c: char| !c.is_ascii_digit()).unwrap_or(stem.len());
-    let (version, rest) = stem.split_at(end);
-    let name = rest.strip_prefix('_').or_else(|| rest.strip_prefix('-')).unwrap_or(rest);
-    (!version.is_empty() && (rest.is_empty() || rest.len() > name.len())).then(|| (version.to_owned(), name.to_owned()))
-}
-
-fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path)
-        .map_err(|error| Error::usage(format!("could not read {}", path.display())).caused_by(error))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
-        Error::refused(format!("{} is not UTF-8 (byte {at})", path.display())).hint("save it as UTF-8")
-    })
+/// What a repeatable migration has in the place of a version.
+pub(crate) fn repeatable_version(name: &str) -> String {
+    format!("R__{name}")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn folder(files: &[&str]) -> tempfile::TempDir {
-        let folder = tempfile::tempdir().unwrap();
-        for file in files {
-            std::fs::write(folder.path().join(file), format!("-- {file}")).unwrap();
-        }
-        folder
-    }
-
-    fn names(files: &[&str]) -> Result<Vec<String>> {
-        let folder = folder(files);
-        Ok(load(folder.path())?
-            .into_iter()
-            .map(|file| format!("{} {}{}", file.version, file.name, if file.down.is_some() { " +down" } else { "" }))
-            .collect())
-    }
-
-    #[test]
-    fn files_come_in_the_order_of_their_numbers() {
-        let found = names(&["10_c.sql", "2_b.sql", "001_a.sql", "001_a_down.sql", ".2_x.sql", "3_x.sql~", "README.md"])
-            .unwrap();
-        assert_eq!(found, ["001 a +down", "2 b", "10 c"]);
-    }
-
-    #[test]
-    fn what_is_ambiguous_is_refused() {
-        assert!(names(&["001_a.sql", "1_b.sql"]).unwrap_err().to_string().contains("the same version"));
-        assert!(
-            names(&["001_a.sql", "002_b_down.sql"]).unwrap_err().to_string().contains("the way back of no migration")
-        );
-        assert!(names(&["notes.sql"]).unwrap_err().to_string().contains("no version"));
-    }
-}
+mod tests;

@@ -18,6 +18,7 @@ mod goto;
 mod history;
 mod kill;
 mod laws;
+mod layouts;
 mod live;
 mod locks;
 mod model;

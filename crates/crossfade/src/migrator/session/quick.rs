@@ -59,7 +59,7 @@ impl Session<'_> {
         let policy = self.migrator.policy();
         let planned = planning::plan_file(file, &known.catalog, &policy, &[], &self.new_tables);
         let (plan, migration) = match planned {
-            Ok(plan) => (plan, planning::parse(&file.version, &file.name, &file.path, &file.text)?),
+            Ok(plan) => (plan, planning::Way::up(file).parse()?),
             // What was read shows it again, and what was not may be out of date.
             Err(_) => {
                 self.known = Some(known).filter(|known| known.fresh);

@@ -146,7 +146,7 @@ impl Store {
                 missing_because: row.get(10),
             });
         }
-        tracked.sort_by(|a, b| crate::source::compare_versions(&a.version, &b.version));
+        tracked.sort_by_cached_key(|row| crate::source::VersionKey::of(&row.version));
         Ok(tracked)
     }
 
@@ -258,7 +258,7 @@ impl Store {
                  ON CONFLICT (version) DO UPDATE SET name = $2, checksum = CASE WHEN $9 THEN m.checksum ELSE $3 END, state = $4, plan_id = $5, \
                  duration_ms = CASE WHEN $9 THEN m.duration_ms ELSE 0 END, applied_by = session_user, host = $6, tool_version = $7, git_commit = $8, contracted_at = NULL, \
                  origin = CASE WHEN $9 THEN m.origin ELSE 'crossfade' END, raw_checksum = CASE WHEN $9 THEN m.raw_checksum END, \
-                 missing_because = CASE WHEN $9 THEN m.missing_because END",
+                 missing_because = CASE WHEN $9 THEN m.missing_because END, applied_at = CASE WHEN $9 THEN m.applied_at END",
                 self.schema
             );
             client
