@@ -148,11 +148,8 @@ pub(super) async fn go(
         let now = session.rows().await?;
         report.migrations.push(session.undo(row, &now, &files).await?);
     }
-    for file in &way.up {
-        let now = session.rows_as(&files).await?;
-        let row = now.iter().find(|row| row.version == file.version);
-        report.migrations.push(session.migrate_one(file, row, options.complete).await?);
-    }
+    let now = session.rows_as(&files).await?;
+    report.migrations.extend(super::run_each(&mut session, &way.up, &now, options.complete).await?);
     Ok(report)
 }
 

@@ -249,11 +249,7 @@ impl Migrator {
         session.know(&files);
         let rows = session.rows_as(&files).await?;
         history::check(&files, &rows, late)?;
-        session.be_quick(&rows);
-        let done = run_each(&mut session, &wanted, &rows, options.complete).await;
-        let settled = session.settle().await;
-        let done = done?;
-        settled?;
+        let done = run_each(&mut session, &wanted, &rows, options.complete).await?;
         Ok(RunReport { format: REPORT_FORMAT, migrations: done })
     }
 
@@ -591,7 +587,22 @@ fn needs_work(file: &SourceFile, row: Option<&TrackedRow>, complete: bool) -> bo
     }
 }
 
+/// Runs files in their order, each as far as it goes.
 async fn run_each(
+    session: &mut Session<'_>,
+    wanted: &[&SourceFile],
+    rows: &[TrackedRow],
+    complete: bool,
+) -> Result<Vec<RunMigration>> {
+    session.be_quick(rows);
+    let done = try_each(session, wanted, rows, complete).await;
+    let settled = session.settle().await;
+    let done = done?;
+    settled?;
+    Ok(done)
+}
+
+async fn try_each(
     session: &mut Session<'_>,
     wanted: &[&SourceFile],
     rows: &[TrackedRow],
