@@ -35,6 +35,10 @@ bench: ## the backfill beside one big UPDATE and batches by hand, as a table of 
 	@installed=$$(scripts/setup) && export CROSSFADE_PG_BIN=$$installed ROWS=$(ROWS) TURNS=$(TURNS) && \
 	set -x && cargo bench -p crossfade-cli --bench backfill
 
+bench-runner: ## 1,000 small migrations beside sqlx-cli and dbmate, and status with a long history
+	@installed=$$(scripts/setup) && export CROSSFADE_PG_BIN=$$installed $$(scripts/bench-tools) && \
+	set -x && cargo bench -p crossfade-cli --bench runner
+
 build: ## the release binary
 	@scripts/setup > /dev/null
 	cargo build --release

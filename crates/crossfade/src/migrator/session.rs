@@ -48,6 +48,7 @@ use crate::observer::Observer;
 use crate::postgres::lease::Lease;
 use crate::postgres::pooler;
 use crate::postgres::store::PlanFiles;
+use crate::postgres::store::RecordDone;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredPlan;
 use crate::postgres::store::StoredTexts;
@@ -78,6 +79,8 @@ pub(super) struct Session<'a> {
     known: Option<Known>,
     /// Whether nothing is under way that a small file could be in the way of.
     is_quick: bool,
+    /// What writes it down, once it is prepared on this connection.
+    record_done: Option<RecordDone>,
     /// Whether something is committed that may not be on the server's disk yet.
     unsettled: bool,
     /// Whether plans that are made now set rows aside.
@@ -131,6 +134,7 @@ impl<'a> Session<'a> {
             new_tables: BTreeSet::new(),
             known: None,
             is_quick: false,
+            record_done: None,
             unsettled: false,
             park: false,
             most_rows: None,
@@ -329,6 +333,7 @@ impl<'a> Session<'a> {
                 Ok((lease, client)) => {
                     self.lease = lease;
                     self.client = client;
+                    self.record_done = None;
                     return Ok(());
                 }
                 Err(error) if *losses >= RECONNECTS || self.stop.is_requested() => {

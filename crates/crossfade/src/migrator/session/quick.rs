@@ -19,6 +19,7 @@ use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::project;
 use crossfade_core::sql;
 use crossfade_core::sql::Literal;
+use crossfade_core::sql::Sql;
 use crossfade_core::sql::StatementKind;
 use crossfade_core::sql::TableName;
 use crossfade_core::step::Action;
@@ -98,7 +99,11 @@ impl Session<'_> {
     }
 
     /// None where anything went wrong: the ordinary way meets it again, and says what it is.
-    async fn run_quickly(&self, file: &SourceFile, plan: &Plan, events: &[Event], begun: Instant) -> Option<()> {
+    async fn run_quickly(&mut self, file: &SourceFile, plan: &Plan, events: &[Event], begun: Instant) -> Option<()> {
+        if self.record_done.is_none() {
+            self.record_done = self.store.prepare_done(&self.client).await.ok();
+        }
+        let prepared = self.record_done.as_ref()?;
         let files = PlanFiles {
             up_sql: file.text.trim_start_matches('\u{feff}'),
             down_sql: file.down.as_ref().map(|(_, text)| text.as_str()),
@@ -108,11 +113,11 @@ impl Session<'_> {
             // Its record is in the same transaction: where the server dies before the log is on disk, both are gone. The command ends with a commit
             // that waits.
             let begin = sql!("BEGIN; SET LOCAL synchronous_commit = off; SET LOCAL lock_timeout = {}", timeout);
-            self.client.batch_execute(begin.as_str()).await.doing("begin")?;
-            for statement in statements(plan) {
-                self.client.batch_execute(statement).await.doing("run a statement")?;
-            }
-            self.store.record_done(&self.client, self.lease.epoch, plan, &files, events, begun.elapsed()).await?;
+            let all = Sql::join(std::iter::once(begin).chain(statements(plan)), ";\n");
+            self.client.batch_execute(all.as_str()).await.doing("run the statements")?;
+            self.store
+                .record_done(&self.client, prepared, self.lease.epoch, plan, &files, events, begun.elapsed())
+                .await?;
             self.client.batch_execute("COMMIT").await.doing("commit")
         };
         let result: Result<()> = work.await;
@@ -167,9 +172,9 @@ fn events(plan: &Plan, begun: Instant) -> Vec<Event> {
     events
 }
 
-fn statements(plan: &Plan) -> impl Iterator<Item = &str> {
+fn statements(plan: &Plan) -> impl Iterator<Item = Sql> {
     plan.steps.iter().flat_map(|step| match &step.action {
-        Action::Ddl(ddl) => ddl.statements.iter().map(|statement| statement.sql.as_str()).collect::<Vec<_>>(),
+        Action::Ddl(ddl) => ddl.statements.iter().map(|statement| statement.sql.clone()).collect::<Vec<_>>(),
         Action::Concurrently(_)
         | Action::Validate(_)
         | Action::Backfill(_)

@@ -7,6 +7,7 @@ use crossfade_core::journal::State;
 use crossfade_core::sql;
 use crossfade_core::step::Plan;
 use tokio_postgres::Client;
+use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::types::Type;
 
@@ -19,23 +20,33 @@ use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;
 
+/// The statement that writes a migration down, prepared once for a run: planning it takes longer than running it.
+#[derive(Clone)]
+pub(crate) struct RecordDone(Statement);
+
+impl std::fmt::Debug for RecordDone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RecordDone")
+    }
+}
+
+/// Of what stands behind the columns that say who did it.
+const TYPES: [Type; 10] = [
+    Type::INT8,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT_ARRAY,
+    Type::TEXT,
+    Type::TEXT,
+    Type::TEXT,
+    Type::INT8,
+];
+
 impl Store {
-    /// Writes down a migration that is applied: its plan, all its events and its row, in the transaction that is open. Fails when the lease is lost.
-    pub async fn record_done(
-        &self,
-        client: &Client,
-        epoch: i64,
-        plan: &Plan,
-        files: &PlanFiles<'_>,
-        events: &[Event],
-        took: Duration,
-    ) -> Result<()> {
-        let doing = "write the journal";
-        self.count_writes(events.len())?;
-        let json = serde_json::to_string(plan)
-            .map_err(|error| Error::failed("could not write the plan down").caused_by(error))?;
-        let told: Vec<String> = events.iter().map(event_json).collect::<Result<_>>()?;
-        let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
+    /// Prepares what [`Store::record_done`] runs.
+    pub async fn prepare_done(&self, client: &Client) -> Result<RecordDone> {
         let statement = sql!(
             "WITH holder AS (\
                SELECT epoch FROM {}.lease WHERE id = 1 AND epoch = $8 FOR SHARE\
@@ -56,21 +67,43 @@ impl Store {
             events::values(),
             self.schema
         );
+        let types: Vec<Type> = self.run.params().into_iter().map(|(_, kind)| kind).chain(TYPES).collect();
+        client.prepare_typed(statement.as_str(), &types).await.doing("prepare to write the journal").map(RecordDone)
+    }
+
+    /// Writes down a migration that is applied: its plan, all its events and its row, in the transaction that is open. Fails when the lease is lost.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one record, each once")]
+    pub async fn record_done(
+        &self,
+        client: &Client,
+        prepared: &RecordDone,
+        epoch: i64,
+        plan: &Plan,
+        files: &PlanFiles<'_>,
+        events: &[Event],
+        took: Duration,
+    ) -> Result<()> {
+        self.count_writes(events.len())?;
+        let json = serde_json::to_string(plan)
+            .map_err(|error| Error::failed("could not write the plan down").caused_by(error))?;
+        let told: Vec<String> = events.iter().map(event_json).collect::<Result<_>>()?;
+        let took_ms = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
         let state = State::Applied.name();
-        let mut params = self.run.params().to_vec();
-        params.extend::<[(&(dyn ToSql + Sync), Type); 10]>([
-            (&epoch, Type::INT8),
-            (&plan.version, Type::TEXT),
-            (&json, Type::TEXT),
-            (&files.up_sql, Type::TEXT),
-            (&files.down_sql, Type::TEXT),
-            (&told, Type::TEXT_ARRAY),
-            (&plan.name, Type::TEXT),
-            (&plan.checksum, Type::TEXT),
-            (&state, Type::TEXT),
-            (&took_ms, Type::INT8),
+        let run = self.run.params();
+        let mut params: Vec<&(dyn ToSql + Sync)> = run.iter().map(|(value, _)| *value).collect();
+        params.extend::<[&(dyn ToSql + Sync); 10]>([
+            &epoch,
+            &plan.version,
+            &json,
+            &files.up_sql,
+            &files.down_sql,
+            &told,
+            &plan.name,
+            &plan.checksum,
+            &state,
+            &took_ms,
         ]);
-        let written = client.execute_typed(statement.as_str(), &params).await.doing(doing)?;
+        let written = client.execute(&prepared.0, &params).await.doing("write the journal")?;
         if written == 1 { Ok(()) } else { Err(lease_lost()) }
     }
 }

@@ -23,6 +23,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 pub(crate) use cursors::Follows;
+pub(crate) use done::RecordDone;
 pub(crate) use events::Run;
 pub(crate) use fault::Fault;
 pub(crate) use taken_over::TakenOver;
