@@ -36,6 +36,8 @@ pub struct StatusReport {
     pub format: u32,
     /// The database, without secrets.
     pub database: String,
+    /// How the folder keeps its migrations, as it was found or named; none where there is no folder.
+    pub layout: Option<&'static str>,
     /// Who runs a migration right now.
     pub runner: Option<Runner>,
     /// Every migration, in order.

@@ -16,6 +16,9 @@ use super::human;
 /// The whole report.
 pub fn text(report: &StatusReport, paint: Paint) -> String {
     let mut out = format!("database: {}\n", report.database);
+    if let Some(layout) = report.layout.filter(|layout| *layout != "plain") {
+        out.push_str(&format!("layout:   {layout}\n"));
+    }
     if let Some(runner) = &report.runner {
         out.push_str(&format!("runner:   {} pid {}, since {}\n", runner.host, runner.pid, runner.since));
     }

@@ -125,6 +125,7 @@ fn status() -> StatusReport {
     StatusReport {
         format: REPORT_FORMAT,
         database: "localhost:5432/shop".to_owned(),
+        layout: Some("goose"),
         runner: Some(Runner { host: "web1".to_owned(), pid: 4711, since: "2026-01-31 12:00:00".to_owned() }),
         migrations: vec![
             applied,
@@ -300,6 +301,7 @@ fn status_in_every_state() {
 #[test]
 fn status_of_nothing() {
     let report = StatusReport {
+        layout: Some("plain"),
         runner: None,
         migrations: vec![],
         backfills: vec![],

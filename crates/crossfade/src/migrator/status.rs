@@ -41,7 +41,9 @@ use crate::source::VersionKey;
 const OWN: &str = "crossfade";
 
 pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
-    let (files, passed_over) = files(migrator)?;
+    let folder = migrator.config.migrations.exists().then(|| migrator.folder()).transpose()?;
+    let layout = folder.as_ref().map(|folder| folder.layout.name());
+    let (files, passed_over) = folder.map(|folder| (folder.files, folder.passed_over)).unwrap_or_default();
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
     let mut epoch = None;
@@ -71,27 +73,18 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     migrations.sort_by_cached_key(|migration| VersionKey::of(&migration.version));
     let problems = found.problems.into_iter().map(|problem| format!("{} ({})", problem.what, problem.hint)).collect();
     warnings.extend(found.notices);
-    warnings.extend(passed_over);
+    let passed_over = passed_over.iter();
+    warnings.extend(passed_over.map(|file| format!("{} is passed over: {}", file.path.display(), file.why)));
     Ok(StatusReport {
         format: REPORT_FORMAT,
         database: migrator.target.display(),
+        layout,
         runner,
         migrations,
         backfills,
         warnings,
         problems,
     })
-}
-
-/// The files, and what looks like one and is none.
-fn files(migrator: &Migrator) -> Result<(Vec<SourceFile>, Vec<String>)> {
-    if !migrator.config.migrations.exists() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    let folder = migrator.folder()?;
-    let passed_over = folder.passed_over.iter();
-    let passed_over = passed_over.map(|file| format!("{} is passed over: {}", file.path.display(), file.why)).collect();
-    Ok((folder.files, passed_over))
 }
 
 fn pending(file: &SourceFile) -> MigrationStatus {

@@ -61,7 +61,7 @@ pub struct SourceFile {
     pub raw: Vec<u8>,
     /// Whether it runs in one transaction, where the file's own marker or what stands beside it says so.
     pub in_transaction: Option<bool>,
-    /// The file with the way back, and the text that is run. It may be the same file.
+    /// The file with the way back, and the text that is run. It may be the same file. None, too, where nothing stands in it.
     pub down: Option<(PathBuf, String)>,
     /// Whether the way back runs in one transaction, where that is said.
     pub down_in_transaction: Option<bool>,
@@ -100,6 +100,14 @@ impl SourceFile {
     /// With the file's text as it is.
     fn of(entry: &Entry, content: Content) -> SourceFile {
         SourceFile { path: entry.path.clone(), text: content.text, raw: content.raw, ..SourceFile::default() }
+    }
+
+    /// A way back in which nothing stands undoes nothing: many tools want the file or the section, also where there is no way back.
+    fn forget_an_empty_way_back(&mut self) {
+        let does_something = |text: &str| !text::says_nothing(text);
+        if does_something(&self.text) && self.down.as_ref().is_some_and(|(_, text)| !does_something(text)) {
+            self.down = None;
+        }
     }
 
     /// What a marker or something beside the file says of the transaction is said by the text, too, below all that the file has: the journal keeps
@@ -239,7 +247,10 @@ pub fn read(folder: &Path, layout: Option<Layout>) -> Result<Folder> {
             draft
         }
     };
-    draft.files.iter_mut().for_each(SourceFile::say_in_the_text);
+    for file in &mut draft.files {
+        file.forget_an_empty_way_back();
+        file.say_in_the_text();
+    }
     draft.files.sort_by_cached_key(|file| {
         let place = match file.kind {
             FileKind::Baseline => 0,

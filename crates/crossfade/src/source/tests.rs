@@ -190,7 +190,7 @@ fn markers_in_one_file() {
             ("20240131120000_scale_down.sql", DBMATE),
             ("2add.sql", "-- migrate:up transaction:false\nSELECT 1;\n-- migrate:down\n"),
         ],
-        "dbmate\n2 \"add\" 2add.sql <- 2add.sql alone=true\n20240131120000 \"scale_down\" 20240131120000_scale_down.sql <- 20240131120000_scale_down.sql",
+        "dbmate\n2 \"add\" 2add.sql alone=true\n20240131120000 \"scale_down\" 20240131120000_scale_down.sql <- 20240131120000_scale_down.sql",
     );
     check(
         &[("1-a.sql", "-- +migrate Up notransaction\nSELECT 1;\n-- +migrate Down\nSELECT 2;\n")],
@@ -204,6 +204,20 @@ fn markers_in_one_file() {
         ],
         "tern\n001 \"a\" 001_a.sql <- 001_a.sql\n002 \"b\" 002_b.sql\n003 \"c\" 003_c.sql [template 1:9]",
     );
+}
+
+/// The lie: run, it would undo nothing, and the journal would say that the migration is rolled back.
+#[test]
+fn a_way_back_in_which_nothing_stands_is_none() {
+    check(
+        &[
+            ("1_a.sql", "-- migrate:up\nSELECT 1;\n-- migrate:down\n-- no way\n"),
+            ("2_b.sql", "-- migrate:up\n-- migrate:down\n"),
+        ],
+        "dbmate\n1 \"a\" 1_a.sql\n2 \"b\" 2_b.sql <- 2_b.sql",
+    );
+    check(&[("1_a.sql", SQL), ("1_a_down.sql", "-- Undoes 1_a.sql.\n")], "plain\n1 \"a\" 1_a.sql");
+    check(&[("1_a.up.sql", SQL), ("1_a.down.sql", "")], "up-down\n1 \"a\" 1_a.up.sql");
 }
 
 #[test]

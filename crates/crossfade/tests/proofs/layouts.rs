@@ -278,6 +278,34 @@ fn both_ways_of_one_file_never_run_together() {
     });
 }
 
+/// The lie: nothing is undone, and the journal says that the migration is rolled back.
+#[test]
+fn an_empty_way_back_undoes_nothing_and_is_refused() {
+    run(async {
+        let database = database("SELECT 1").await;
+        let project = Project::new(&database, &[]);
+        for (file, text, place) in [
+            (
+                "001_a.sql",
+                "-- migrate:up\nCREATE TABLE a ();\n\n-- migrate:down\n-- there is none\n",
+                "`-- migrate:down` with what undoes it into 001_a.sql",
+            ),
+            (
+                "001_a.sql",
+                "-- migrate:up\nCREATE TABLE a ();\n\n-- migrate:down\n",
+                "`-- migrate:down` with what undoes it into 001_a.sql",
+            ),
+        ] {
+            put(&project, file, text);
+            Command::Migrate.on(&project.migrator).await.expect("it runs");
+            let error = failing(Command::Rollback, &project).await.expect("refused");
+            assert_eq!(error.kind(), ErrorKind::Refused);
+            assert!(said(&error).contains(place), "{}", said(&error));
+            assert_eq!(states(&project).await, "001 applied");
+        }
+    });
+}
+
 #[test]
 fn a_baseline_is_run_on_a_new_database_alone() {
     run(async {
