@@ -104,6 +104,8 @@ pub enum Command {
     Resume(VersionArgs),
     /// Show what holds a backfill up and what every signal says now, or change it while it runs
     Throttle(ThrottleArgs),
+    /// Wait until the database answers, or until its schema is at least at a version; changes nothing
+    Wait(WaitArgs),
     /// Compare old and new form again, row by row
     Verify(VersionArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
@@ -195,6 +197,20 @@ pub struct MigrateArgs {
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
+    /// Wait for the database to answer, but not longer than this: 30s, 5m
+    #[arg(long, value_name = "TIME")]
+    pub wait_for_database: Option<String>,
+}
+
+/// Of `wait`.
+#[derive(Debug, Args)]
+pub struct WaitArgs {
+    /// Until this version can be used by new code. A schema that is newer is all right
+    #[arg(long, value_name = "VERSION")]
+    pub for_version: Option<String>,
+    /// Not longer than this: 30s, 5m; 0 to look once
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub timeout: String,
 }
 
 /// Of commands that change one migration.

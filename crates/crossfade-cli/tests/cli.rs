@@ -61,6 +61,7 @@ fn help_is_the_reference() {
         "pause",
         "resume",
         "throttle",
+        "wait",
         "verify",
         "backfill",
         "completions",

@@ -1,6 +1,41 @@
 //! Crossfade: change the schema of a live PostgreSQL without downtime.
 //!
-//! [`Migrator`] is the front door. What it decides is decided in `crossfade-core`; here it is carried out.
+//! [`Migrator`] is the front door. What it decides is decided in `crossfade-core`; here it is carried out. Nothing is printed, and no environment variable is
+//! read: what it is to know is handed to it. Its functions need a runtime of tokio.
+//!
+//! # An application that migrates when it starts
+//!
+//! ```no_run
+//! use crossfade::Config;
+//! use crossfade::Migrator;
+//! use crossfade::StartOptions;
+//! use crossfade::Stop;
+//! use crossfade::Target;
+//! use crossfade::observer::Logged;
+//!
+//! async fn bring_the_schema_up(database_url: &str, stop: &Stop) -> crossfade::Result<()> {
+//!     let migrator = Migrator::new(Config::default(), Target::from_url(database_url)?);
+//!     migrator.start(&StartOptions::default(), &mut Logged, stop).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! [`Migrator::start`] waits for the database, and any number of copies may start at once: what is to be done is looked at before the lease is asked for. What
+//! runs in phases goes as far as is safe beside the copies of before.
+//!
+//! # An application that waits for its schema
+//!
+//! Where a job migrates, the application waits, and is ready when the schema is at its version or beyond:
+//!
+//! ```no_run
+//! # use std::time::Duration;
+//! # use crossfade::{Migrator, Stop, observer::Logged};
+//! # async fn ready(migrator: &Migrator) -> crossfade::Result<bool> {
+//! migrator.wait_until_at_least("042", Duration::from_secs(300), &mut Logged, &Stop::default()).await?;
+//! let is_ready = migrator.is_at_least("042").await?.is_ready();
+//! # Ok(is_ready)
+//! # }
+//! ```
 
 mod audit;
 pub mod config;
@@ -29,10 +64,12 @@ pub use migrator::HistorySince;
 pub use migrator::LiveChange;
 pub use migrator::MigrateOptions;
 pub use migrator::Migrator;
+pub use migrator::Readiness;
 pub use migrator::RedoOptions;
 pub use migrator::RenumberOptions;
 pub use migrator::RepairAction;
 pub use migrator::RepairOptions;
 pub use migrator::RunOptions;
+pub use migrator::StartOptions;
 pub use postgres::Target;
 pub use stop::Stop;

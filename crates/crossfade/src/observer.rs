@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crossfade_core::finding::Finding;
+use crossfade_core::finding::Severity;
 use crossfade_core::step::Phase;
 
 /// Somebody who watches. Called often; must be quick.
@@ -17,6 +18,46 @@ pub struct Unobserved;
 
 impl Observer for Unobserved {
     fn notice(&mut self, _: Notice) {}
+}
+
+/// Writes all of it to the application's log, by `tracing`: what happened at INFO, what is in the way or needs somebody at WARN, progress at DEBUG.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Logged;
+
+impl Observer for Logged {
+    fn notice(&mut self, notice: Notice) {
+        match notice {
+            Notice::LeaseHeld { holder } => tracing::info!(holder, "another runner migrates; waiting for it"),
+            Notice::MigrationStarted { version, name, done, steps, backward } => {
+                tracing::info!(version, name, done, steps, backward, "migration begins or goes on");
+            }
+            Notice::Found { version, finding } => match finding.severity {
+                Severity::Error | Severity::Warning => {
+                    tracing::warn!(version, rule = %finding.rule, help = finding.help, "{}", finding.message);
+                }
+                Severity::Note => {
+                    tracing::info!(version, rule = %finding.rule, help = finding.help, "{}", finding.message)
+                }
+            },
+            Notice::StepStarted { number, of, phase, summary } => {
+                tracing::info!(number, of, phase = phase.name(), summary, "step begins");
+            }
+            Notice::Progress { rows, estimated_rows, fraction, rate, eta } => {
+                tracing::debug!(rows, estimated_rows, fraction, rate, ?eta, "step moves on");
+            }
+            Notice::Blocked { summary, attempt, blockers } => {
+                tracing::warn!(summary, attempt, ?blockers, "a lock is not to be had");
+            }
+            Notice::Retrying { reason } => tracing::warn!(reason, "tried again"),
+            Notice::Paused { reason, others } => tracing::info!(reason, ?others, "the work waits"),
+            Notice::Resumed { after, reason } => tracing::info!(?after, reason, "the work goes on"),
+            Notice::StepFinished { number, took } => tracing::info!(number, ?took, "step is done"),
+            Notice::MigrationStopped { version, name, state, next } => {
+                tracing::info!(version, name, state = state.name(), next, "migration came as far as it goes now");
+            }
+            Notice::Info { text } => tracing::info!("{text}"),
+        }
+    }
 }
 
 /// What happened.

@@ -7,6 +7,7 @@ mod goto;
 mod history;
 mod renumber;
 mod repair;
+mod wait;
 
 use crossfade_core::journal::State;
 use crossfade_core::step::Plan;
@@ -25,6 +26,7 @@ pub use renumber::RenumberedMigration;
 pub use repair::Change;
 pub use repair::RepairMigration;
 pub use repair::RepairReport;
+pub use wait::WaitReport;
 
 /// The format of the documents here.
 pub const REPORT_FORMAT: u32 = 1;

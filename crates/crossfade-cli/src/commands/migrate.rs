@@ -4,6 +4,7 @@ use crossfade::MigrateOptions;
 use crossfade::Result;
 
 use super::Context;
+use super::time_of;
 use crate::args::MigrateArgs;
 use crate::signals;
 
@@ -18,6 +19,9 @@ pub(super) async fn run(args: MigrateArgs, context: &Context) -> Result<u8> {
         park: args.park,
         allow_out_of_order: args.allow_out_of_order,
     };
+    if let Some(text) = &args.wait_for_database {
+        migrator.wait_for_database(time_of("--wait-for-database", text)?, &mut progress, &stop).await?;
+    }
     let report = migrator.migrate(options, &mut progress, &stop).await?;
     context.finish(&report, &progress)
 }

@@ -22,12 +22,17 @@ mod sources;
 mod status;
 mod throttle;
 mod verify;
+mod wait;
+
+use std::time::Duration;
 
 use crossfade::Config;
+use crossfade::Error;
 use crossfade::Migrator;
 use crossfade::Result;
 use crossfade::RunOptions;
 use crossfade::Target;
+use crossfade::config::parse_duration;
 use crossfade::report::GotoReport;
 use crossfade::report::RunReport;
 
@@ -118,6 +123,13 @@ impl From<&RunArgs> for RunOptions {
     }
 }
 
+/// Reads a time of the command line.
+fn time_of(option: &str, text: &str) -> Result<Duration> {
+    parse_duration(text).map_err(|why| {
+        Error::usage(format!("{option}: {why}")).hint("write a number and a unit: ms, s, m, h, d; for example 30s")
+    })
+}
+
 /// Runs a command and returns its exit code.
 pub async fn run(command: Command, context: &Context) -> Result<u8> {
     match command {
@@ -138,6 +150,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Pause(args) => pause::run(&args, context).await,
         Command::Resume(args) => resume::run(&args, context).await,
         Command::Throttle(args) => throttle::run(&args, context).await,
+        Command::Wait(args) => wait::run(args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Backfill(args) => backfill::run(&args, context).await,
         Command::Demo(args) => demo::run(args, context.screen.is_json()).await,

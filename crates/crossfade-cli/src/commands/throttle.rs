@@ -3,18 +3,16 @@
 use crossfade::Error;
 use crossfade::LiveChange;
 use crossfade::Result;
-use crossfade::config::parse_duration;
 use crossfade_core::throttle::Key;
 
 use super::Context;
+use super::time_of;
 use crate::args::ThrottleArgs;
 use crate::render;
 
 pub(super) async fn run(args: &ThrottleArgs, context: &Context) -> Result<u8> {
     let changes = args.settings.iter().map(|text| change(text)).collect::<Result<Vec<_>>>()?;
-    let during = args.during.as_deref().map(parse_duration).transpose().map_err(|why| {
-        Error::usage(format!("--for: {why}")).hint("write a number and a unit: s, m, h, d; for example 2h")
-    })?;
+    let during = args.during.as_deref().map(|text| time_of("--for", text)).transpose()?;
     if during.is_some() && changes.iter().all(|change| change.value.is_none()) {
         return Err(Error::usage("--for says how long a setting holds, and none is set")
             .hint("crossfade throttle duty=0.1 --for 2h"));

@@ -18,6 +18,7 @@ pub mod status;
 mod tests;
 pub mod throttle;
 pub mod verify;
+pub mod wait;
 
 use std::path::Path;
 use std::path::PathBuf;

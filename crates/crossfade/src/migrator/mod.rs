@@ -6,21 +6,26 @@ mod goto;
 mod history;
 mod places;
 mod planning;
+mod readiness;
 mod renumber;
 mod repair;
 mod session;
+mod start;
 mod status;
 mod steering;
 mod tolerance;
 mod trail;
+mod waiting;
 mod way_back;
 
 pub use baseline::BaselineOptions;
 pub use goto::GotoOptions;
 pub use goto::RedoOptions;
+pub use readiness::Readiness;
 pub use renumber::RenumberOptions;
 pub use repair::RepairAction;
 pub use repair::RepairOptions;
+pub use start::StartOptions;
 pub use steering::LiveChange;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
@@ -119,6 +124,11 @@ impl Migrator {
     /// For this folder and this database. Nothing is connected yet.
     pub fn new(config: Config, target: Target) -> Migrator {
         Migrator { config, target, audit: Audit::default(), fault: None }
+    }
+
+    /// The database that it is for.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// With what stands beside each event that its commands write.
@@ -681,6 +691,11 @@ mod tests {
         is_send(migrator.redo(&RedoOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.repair(&RepairOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.baseline(&BaselineOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.wait_for_database(Duration::ZERO, &mut Unobserved, &stop));
+        is_send(migrator.wait_until_at_least("1", Duration::ZERO, &mut Unobserved, &stop));
+        is_send(migrator.is_at_least("1"));
+        is_send(migrator.is_up_to_date());
+        is_send(migrator.start(&StartOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.verify(None, &mut Unobserved, &stop));
         is_send(migrator.pause(None, None));
         is_send(migrator.resume(None));

@@ -43,6 +43,7 @@ mod throttle;
 mod throughput;
 mod types;
 mod upgrade;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
