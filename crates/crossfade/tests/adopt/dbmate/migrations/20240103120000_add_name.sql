@@ -1,0 +1,6 @@
+-- migrate:up
+-- names are shown, but nobody must have one
+ALTER TABLE users ADD COLUMN name text;
+
+-- migrate:down
+ALTER TABLE users DROP COLUMN name;

@@ -1,0 +1,6 @@
+-- +goose Up
+-- names are shown, but nobody must have one
+ALTER TABLE users ADD COLUMN name text;
+
+-- +goose Down
+ALTER TABLE users DROP COLUMN name;

@@ -1,0 +1,7 @@
+-- Revert shop:add_name from pg
+
+BEGIN;
+
+ALTER TABLE users DROP COLUMN name;
+
+COMMIT;

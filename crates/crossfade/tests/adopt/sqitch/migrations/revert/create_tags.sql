@@ -1,0 +1,7 @@
+-- Revert shop:create_tags from pg
+
+BEGIN;
+
+DROP TABLE tags;
+
+COMMIT;

@@ -1,0 +1,6 @@
+-- +migrate Up
+-- names are shown, but nobody must have one
+ALTER TABLE users ADD COLUMN name text;
+
+-- +migrate Down
+ALTER TABLE users DROP COLUMN name;
