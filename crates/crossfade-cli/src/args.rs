@@ -110,6 +110,8 @@ pub enum Command {
     Verify(VersionArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
     Backfill(BackfillArgs),
+    /// Take over the history of another migration tool; its files stay as they are
+    Adopt(AdoptArgs),
     /// See a migration under load, on a scratch server that is removed afterwards
     Demo(DemoArgs),
     /// Print a completion script for a shell
@@ -350,6 +352,42 @@ pub struct BackfillArgs {
     /// Set rows aside that the server refuses, and fill the others
     #[arg(long)]
     pub park: bool,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+}
+
+/// Of `adopt`.
+#[derive(Debug, Args)]
+pub struct AdoptArgs {
+    /// Whose history, where several are found: alembic, atlas, dbmate, diesel, django, ecto, flyway, golang-migrate,
+    /// goose, graphile-migrate, liquibase, prisma, rails, refinery, sqitch, sql-migrate, sqlx, supabase, tern
+    #[arg(long, value_name = "TOOL")]
+    pub from: Option<String>,
+    /// The tool's table, as in SQL
+    #[arg(long, value_name = "SCHEMA.TABLE")]
+    pub table: Option<String>,
+    /// Liquibase's changelogs in SQL, which are only compared
+    #[arg(long, value_name = "FOLDER")]
+    pub files: Option<PathBuf>,
+    /// Only show what would be taken over; needs no right to write
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Take the texts of files that were changed for what was run
+    #[arg(long)]
+    pub accept_changed: bool,
+    /// Keep the versions of files that are gone
+    #[arg(long)]
+    pub accept_missing: bool,
+    /// Make the other tool fail when it writes to its history
+    #[arg(long)]
+    pub fence: bool,
+    /// Take the fence away, and do nothing else
+    #[arg(long, conflicts_with_all = ["fence", "undo", "dry_run"])]
+    pub unfence: bool,
+    /// Forget what was taken over, as long as nothing was run since
+    #[arg(long, conflicts_with_all = ["fence", "dry_run"])]
+    pub undo: bool,
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,

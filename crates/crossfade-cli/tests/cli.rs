@@ -64,6 +64,7 @@ fn help_is_the_reference() {
         "wait",
         "verify",
         "backfill",
+        "adopt",
         "completions",
     ];
     for command in commands {

@@ -1,5 +1,7 @@
 //! `crossfade.toml`: what a team decides once.
 
+mod keep;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use crossfade_core::throttle::Key;
 use crossfade_core::throttle::Settings;
 use crossfade_core::units::parse_bytes;
 pub use crossfade_core::units::parse_duration;
+pub use keep::keep_layout;
 use serde::Deserialize;
 
 use crate::error::Error;

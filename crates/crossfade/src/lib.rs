@@ -37,6 +37,7 @@
 //! # }
 //! ```
 
+mod adopt;
 mod audit;
 pub mod config;
 pub mod error;
@@ -51,6 +52,8 @@ pub mod source;
 mod stop;
 mod throttle;
 
+pub use adopt::AdoptOptions;
+pub use adopt::Tool;
 pub use audit::Audit;
 pub use config::Config;
 pub use error::Error;

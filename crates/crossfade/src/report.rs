@@ -9,6 +9,13 @@ mod renumber;
 mod repair;
 mod wait;
 
+mod adopt;
+
+pub use adopt::AdoptMigration;
+pub use adopt::AdoptObstacle;
+pub use adopt::AdoptReport;
+pub use adopt::AdoptState;
+pub use adopt::GivenBackReport;
 use crossfade_core::journal::State;
 use crossfade_core::step::Plan;
 use serde::Serialize;

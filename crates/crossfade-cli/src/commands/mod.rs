@@ -1,5 +1,6 @@
 //! One file a verb: calls the library, renders what it returns.
 
+mod adopt;
 mod backfill;
 mod baseline;
 mod completions;
@@ -153,6 +154,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Wait(args) => wait::run(args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Backfill(args) => backfill::run(&args, context).await,
+        Command::Adopt(args) => adopt::run(&args, context).await,
         Command::Demo(args) => demo::run(args, context.screen.is_json()).await,
         Command::Completions(args) => completions::run(&args, context),
     }

@@ -1,5 +1,6 @@
 //! From plain data to text. Nothing here reads, writes or asks for the time.
 
+pub mod adopt;
 pub mod baseline;
 pub mod error;
 pub mod findings;

@@ -466,3 +466,47 @@ fn lines_while_it_runs() {
     ];
     assert_snapshot!(lines.join("\n"));
 }
+
+#[test]
+fn a_history_beside_the_folder() {
+    let one = |version: &str, name: &str, state: AdoptState, known: bool| AdoptMigration {
+        version: version.to_owned(),
+        name: name.to_owned(),
+        identity: Some(version.to_owned()),
+        file: None,
+        state,
+        applied_at: state.is_applied().then(|| "2026-01-31T12:00:00Z".to_owned()),
+        known,
+    };
+    let mut report = AdoptReport {
+        format: REPORT_FORMAT,
+        database: "db:5432/shop".to_owned(),
+        tool: "sqlx",
+        table: "public._sqlx_migrations".to_owned(),
+        layout: Some("up-down"),
+        adopted: false,
+        fenced: false,
+        assumption: None,
+        notes: vec!["it runs its files in another order".to_owned()],
+        migrations: vec![
+            one("001", "users", AdoptState::Verified, true),
+            one("002", "names", AdoptState::LineEnds, false),
+            one("003", "posts", AdoptState::Unverified, false),
+            one("004", "tags", AdoptState::Differs, false),
+            one("005", "gone", AdoptState::Missing, false),
+            one("006", "program", AdoptState::NotSql, false),
+            one("007", "late", AdoptState::Late, false),
+            one("010", "next", AdoptState::Pending, false),
+        ],
+        obstacles: vec![AdoptObstacle {
+            what: "files say something else".to_owned(),
+            hint: "bring them back".to_owned(),
+        }],
+    };
+    assert_snapshot!(adopt::text(&report, Paint::plain()));
+    report.obstacles.clear();
+    report.migrations.truncate(2);
+    report.assumption = Some("the history is one number".to_owned());
+    report.adopted = true;
+    assert_snapshot!(adopt::text(&report, Paint::plain()));
+}

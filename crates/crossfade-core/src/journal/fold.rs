@@ -169,7 +169,11 @@ pub fn fold<'a>(plan: &Plan, events: impl IntoIterator<Item = &'a Event>) -> Res
 impl Progress {
     fn apply(&mut self, position: usize, event: &Event) -> Result<(), IllegalEvent> {
         match event {
-            Event::PlanRecorded | Event::TakenOver { .. } | Event::Repaired { .. } | Event::FileForgotten => {}
+            Event::PlanRecorded
+            | Event::TakenOver { .. }
+            | Event::GivenBack
+            | Event::Repaired { .. }
+            | Event::FileForgotten => {}
             Event::StepStarted { step } => {
                 self.advance(position, *step, Happening::Started)?;
                 self.error = None;

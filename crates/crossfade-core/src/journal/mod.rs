@@ -94,6 +94,8 @@ pub enum Event {
     },
     /// Its file is gone for good, and is no longer missed.
     FileForgotten,
+    /// What was taken over is the other tool's again: it is as if it had never been.
+    GivenBack,
     /// Somebody asked for something.
     Requested {
         /// What for.

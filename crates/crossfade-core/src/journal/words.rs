@@ -18,6 +18,7 @@ impl Event {
                 "baseline" => "counted as applied (baseline); nothing was run".to_owned(),
                 tool => format!("taken over from {tool} as applied; nothing was run"),
             },
+            Event::GivenBack => "given back to the tool that it was taken over from; nothing was run".to_owned(),
             Event::Repaired { .. } => "the changed file was accepted for the one that was run".to_owned(),
             Event::FileForgotten => "its file is gone for good, and is no longer missed".to_owned(),
             Event::StepStarted { step } => format!("{} begins{}", place(plan, *step), summary(plan, *step)),
@@ -41,6 +42,7 @@ impl Event {
         match self {
             Event::PlanRecorded => "plan_recorded",
             Event::TakenOver { .. } => "taken_over",
+            Event::GivenBack => "given_back",
             Event::Repaired { .. } => "repaired",
             Event::FileForgotten => "file_forgotten",
             Event::StepStarted { .. } => "step_started",
@@ -66,6 +68,7 @@ impl Event {
             | Event::UndoFailed { step, .. } => Some(*step),
             Event::PlanRecorded
             | Event::TakenOver { .. }
+            | Event::GivenBack
             | Event::Repaired { .. }
             | Event::FileForgotten
             | Event::Requested { .. } => None,
@@ -112,6 +115,7 @@ mod tests {
             Event::PlanRecorded,
             Event::TakenOver { origin: "baseline".to_owned() },
             Event::TakenOver { origin: "flyway".to_owned() },
+            Event::GivenBack,
             Event::Repaired { from: error(), to: error(), up_sql: error(), down_sql: None },
             Event::FileForgotten,
             Event::StepStarted { step },

@@ -1,5 +1,6 @@
 //! The front door, thin: which migrations, in which order, and who may.
 
+mod adoption;
 mod backfill;
 mod baseline;
 mod goto;

@@ -183,6 +183,11 @@ impl<'a> Session<'a> {
         self.places.get_or_insert_with(|| Places::of(&self.migrator.files().unwrap_or_default()))
     }
 
+    /// The connection and the journal on it, for what is written in a transaction of its own; and the lease's epoch.
+    pub fn journal(&self) -> (&Client, &Store, i64) {
+        (&self.client, &self.store, self.lease.epoch)
+    }
+
     /// Brings one file as far as it goes.
     pub async fn migrate_one(
         &mut self,

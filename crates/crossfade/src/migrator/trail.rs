@@ -89,6 +89,7 @@ fn shown(of: TrailEvent, plan: &Plan, with_sql: bool) -> HistoryEvent {
         Event::StepFailed { error, .. } | Event::UndoFailed { error, .. } => (None, Some(error.clone())),
         Event::PlanRecorded
         | Event::TakenOver { .. }
+        | Event::GivenBack
         | Event::Repaired { .. }
         | Event::FileForgotten
         | Event::StepStarted { .. }
@@ -128,6 +129,7 @@ fn statements(event: &Event, plan: &Plan) -> Vec<String> {
         Event::UndoStarted { step } => plan.step(*step).and_then(|step| step.undo.as_ref()),
         Event::PlanRecorded
         | Event::TakenOver { .. }
+        | Event::GivenBack
         | Event::Repaired { .. }
         | Event::FileForgotten
         | Event::ChunkDone { .. }

@@ -138,6 +138,7 @@ impl Store {
             | Event::TakenOver { .. }
             | Event::Repaired { .. }
             | Event::FileForgotten
+            | Event::GivenBack
             | Event::StepStarted { .. }
             | Event::ChunkDone { .. }
             | Event::StepSucceeded { .. }

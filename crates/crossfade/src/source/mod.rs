@@ -34,6 +34,7 @@ pub use making::Made;
 pub use making::Wish;
 pub use renaming::Renumbered;
 pub use renaming::rename;
+pub(crate) use sqitch::project as sqitch_project;
 pub use version::VersionKey;
 pub use version::compare_versions;
 
@@ -291,6 +292,18 @@ fn repeatable(listing: &Listing) -> Result<Vec<SourceFile>> {
 /// The name of a repeatable migration, by that of its file without the ending.
 fn repeatable_name(stem: &str) -> Option<&str> {
     stem.strip_prefix("R__").filter(|name| !name.is_empty())
+}
+
+/// Version and name of what another tool calls a migration: `20240131_users` and its like.
+pub(crate) fn split_name(identity: &str) -> Option<(String, String)> {
+    version::split_name(identity.strip_suffix(".sql").unwrap_or(identity), version::Separator::Needed)
+}
+
+/// Every file of SQL in a folder and below it, as bytes: changelogs of another tool, which are read and not run.
+pub(crate) fn sql_files(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
+    let listing = listing::list_all(folder)?;
+    let sql = listing.files.iter().filter(|entry| entry.stem().is_some());
+    sql.map(|entry| Ok((entry.path.clone(), text::read(&entry.path)?.raw))).collect()
 }
 
 /// What a repeatable migration has in the place of a version.

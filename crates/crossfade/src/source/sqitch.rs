@@ -56,6 +56,13 @@ pub(super) fn read(folder: &Path) -> Result<Draft> {
     Ok(draft)
 }
 
+/// The project that a folder's plan is of.
+pub(crate) fn project(folder: &Path) -> Result<Option<String>> {
+    let plan = text::read(&folder.join(PLAN))?.text;
+    let pragma = plan.lines().find_map(|line| line.trim().strip_prefix('%')?.trim_start().strip_prefix("project"));
+    Ok(pragma.and_then(|rest| rest.trim_start().strip_prefix('=')).map(|name| name.trim().to_owned()))
+}
+
 /// The scripts' name. A change that is made anew further down leaves its old scripts under the name of a tag between the two.
 fn stem_of(folder: &Path, name: &str, behind: &[PlanLine]) -> String {
     let again = behind.iter().position(|line| matches!(line, PlanLine::Change(other) if other == name));

@@ -9,11 +9,20 @@ const SECONDS: usize = 14;
 /// A version in the form in which it is compared. Two versions that are equal in it are one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VersionKey {
-    /// What has no number comes last.
-    has_no_number: bool,
+    place: Place,
     /// The digits of each number without leading zeros, of any length, behind their count; zeros at the end of the list are left out.
     numbers: Vec<(usize, String)>,
     rest: String,
+}
+
+/// What comes before what, whatever the numbers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Place {
+    /// Another tool has run it, and no file of ours stands for it: `django:auth.0001_initial`.
+    Elsewhere,
+    Numbered,
+    /// Without a number.
+    Named,
 }
 
 impl VersionKey {
@@ -27,7 +36,11 @@ impl VersionKey {
             numbers.pop();
         }
         VersionKey {
-            has_no_number: numbers.is_empty(),
+            place: match numbers.is_empty() {
+                true if is_elsewhere(version) => Place::Elsewhere,
+                true => Place::Named,
+                false => Place::Numbered,
+            },
             numbers: numbers.into_iter().map(|digits| (digits.len(), digits)).collect(),
             rest: rest.to_owned(),
         }
@@ -35,9 +48,16 @@ impl VersionKey {
 }
 
 /// Compares versions by their numbers: 2 comes before 10, 001 equals 1, `1_2` equals `1.2` and `1.2.0`, `2024-01-31-120000` equals
-/// `20240131120000`. What has no number comes last, in the order of its text.
+/// `20240131120000`. What has no number comes last, in the order of its text; what another tool has run without a file of
+/// ours comes first.
 pub fn compare_versions(a: &str, b: &str) -> Ordering {
     VersionKey::of(a).cmp(&VersionKey::of(b))
+}
+
+/// Whether it has a tool's name in front: `django:auth.0001_initial`.
+fn is_elsewhere(version: &str) -> bool {
+    let is_tool = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    version.split_once(':').is_some_and(|(tool, _)| is_tool(tool))
 }
 
 /// Numbers with `.` or `_` between them, and what follows.
@@ -172,6 +192,9 @@ mod tests {
             ("1b", "2a"),
             ("9", "R__views"),
             ("R__a", "R__b"),
+            ("rails:20240131120000", "0"),
+            ("django:b", "rails:a"),
+            ("9", "R__a:b"),
         ];
         for (a, b) in ascending {
             assert_eq!(compare_versions(a, b), Ordering::Less, "{a} {b}");

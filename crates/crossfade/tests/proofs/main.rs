@@ -4,6 +4,7 @@
 //! place are taken. `CROSSFADE_FIXTURES=rename,split` runs a part of the corpus. A proof runs all its cases and then reports
 //! everything that failed.
 
+mod adopt;
 mod backfill;
 mod baseline;
 mod blocked;

@@ -5,6 +5,7 @@ mod done;
 mod events;
 mod fault;
 mod format;
+mod given_back;
 mod readiness;
 mod taken_over;
 mod texts;
