@@ -106,6 +106,8 @@ pub enum Command {
     Throttle(ThrottleArgs),
     /// Wait until the database answers, or until its schema is at least at a version; changes nothing
     Wait(WaitArgs),
+    /// Try the hooks of crossfade.toml
+    Hooks(HooksArgs),
     /// Compare old and new form again, row by row
     Verify(VersionArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
@@ -319,6 +321,28 @@ pub struct ThrottleArgs {
     /// How long they hold, for example 2h; without it until they are taken back
     #[arg(long = "for", value_name = "TIME")]
     pub during: Option<String>,
+}
+
+/// Of `hooks`.
+#[derive(Debug, Args)]
+pub struct HooksArgs {
+    /// What to do with them
+    #[command(subcommand)]
+    pub command: HooksCommand,
+}
+
+/// What to do with hooks.
+#[derive(Debug, Subcommand)]
+pub enum HooksCommand {
+    /// Send a sample to each hook and show what came back
+    Test(HooksTestArgs),
+}
+
+/// Of `hooks test`.
+#[derive(Debug, Args)]
+pub struct HooksTestArgs {
+    /// Only hooks that are on this event; without it each with the first that it is on
+    pub event: Option<String>,
 }
 
 /// Of commands that look at one migration.

@@ -143,6 +143,9 @@ impl Observer for Progress {
                 self.screen.say(&render::run::line(&version, &name, state, next.as_deref(), paint));
                 self.announced.insert(version);
             }
+            Notice::HookFailed { hook, event, why } => {
+                self.screen.say(&render::hooks::failed(&hook, event, &why, paint));
+            }
             Notice::Info { text } => self.screen.say(&text),
         }
     }

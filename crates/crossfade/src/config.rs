@@ -16,6 +16,9 @@ use serde::Deserialize;
 
 use crate::error::Error;
 use crate::error::Result;
+use crate::hooks::Hooks;
+use crate::hooks::settings::HookTable;
+use crate::hooks::settings::read as read_hook;
 use crate::source::Layout;
 
 /// The name of the configuration file.
@@ -43,6 +46,8 @@ pub struct Config {
     pub backfill: BackfillConfig,
     /// When that has to wait. Its duty is the one of `backfill`.
     pub throttle: Settings,
+    /// Who is told what happens, and what is run before phases.
+    pub hooks: Hooks,
 }
 
 /// What happens to a file that comes before what was run already.
@@ -88,6 +93,7 @@ impl Default for Config {
             locks: LockConfig { timeout: Duration::from_millis(100), budget: Duration::from_secs(600) },
             backfill: BackfillConfig { target: Duration::from_millis(200), target_wal: 4 << 20, duty: 0.7, workers: 2 },
             throttle: Settings::default(),
+            hooks: Hooks::default(),
         }
     }
 }
@@ -103,6 +109,8 @@ struct File {
     locks: Option<Locks>,
     backfill: Option<Backfill>,
     throttle: Option<BTreeMap<toml::Spanned<String>, toml::Spanned<toml::Value>>>,
+    #[serde(default)]
+    hooks: Vec<toml::Spanned<HookTable>>,
 }
 
 #[derive(Deserialize)]
@@ -136,6 +144,7 @@ impl Config {
         };
         let mut config = Config::parse(&text, &path)?;
         config.migrations = folder.join(&config.migrations);
+        config.hooks.folder = folder.to_owned();
         Ok(config)
     }
 
@@ -148,7 +157,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, layout, out_of_order, schema, retain, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …")
+                .hint("the keys are: migrations, layout, out_of_order, schema, retain, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …, [[hooks]] …")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -244,6 +253,13 @@ impl Config {
                 wrong(value.span(), format!("{} takes a text, a number or a list of texts", known.name()))
             })?;
             config.throttle.set(known, &values).map_err(|why| wrong(value.span(), why))?;
+        }
+        for (at, table) in file.hooks.iter().enumerate() {
+            let hook = read_hook(table, at + 1).map_err(|(span, why)| {
+                Error::usage(format!("{}{}: {why}", path.display(), place(text, span.start)))
+                    .hint("docs/hooks.md lists the events and the keys of [[hooks]]")
+            })?;
+            config.hooks.each.push(hook);
         }
         Ok(config)
     }

@@ -42,6 +42,7 @@ mod audit;
 pub mod config;
 pub mod error;
 mod executor;
+pub mod hooks;
 mod migrator;
 pub mod observer;
 pub mod postgres;
@@ -51,6 +52,7 @@ pub mod scratch;
 pub mod source;
 mod stop;
 mod throttle;
+mod web;
 
 pub use adopt::AdoptOptions;
 pub use adopt::Tool;

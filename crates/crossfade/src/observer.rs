@@ -6,6 +6,8 @@ use crossfade_core::finding::Finding;
 use crossfade_core::finding::Severity;
 use crossfade_core::step::Phase;
 
+use crate::hooks::HookEvent;
+
 /// Somebody who watches. Called often; must be quick.
 pub trait Observer: Send + Sync {
     /// Something happened.
@@ -54,6 +56,9 @@ impl Observer for Logged {
             Notice::StepFinished { number, took } => tracing::info!(number, ?took, "step is done"),
             Notice::MigrationStopped { version, name, state, next } => {
                 tracing::info!(version, name, state = state.name(), next, "migration came as far as it goes now");
+            }
+            Notice::HookFailed { hook, event, why } => {
+                tracing::warn!(hook, event = event.map(HookEvent::name), why, "a hook failed");
             }
             Notice::Info { text } => tracing::info!("{text}"),
         }
@@ -157,6 +162,15 @@ pub enum Notice {
         state: crossfade_core::journal::State,
         /// What it waits for, or what to do next.
         next: Option<String>,
+    },
+    /// A hook failed. The run goes on all the same.
+    HookFailed {
+        /// What it is called.
+        hook: String,
+        /// What it was to be told; none where several alerts are meant.
+        event: Option<HookEvent>,
+        /// Why.
+        why: String,
     },
     /// Something worth a line.
     Info {

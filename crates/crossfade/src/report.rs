@@ -5,6 +5,7 @@
 mod baseline;
 mod goto;
 mod history;
+mod hooks;
 mod renumber;
 mod repair;
 mod wait;
@@ -27,6 +28,8 @@ pub use goto::GotoReport;
 pub use goto::Leg;
 pub use history::HistoryEvent;
 pub use history::HistoryReport;
+pub use hooks::HookReport;
+pub use hooks::HooksReport;
 pub use renumber::RenamedFile;
 pub use renumber::RenumberReport;
 pub use renumber::RenumberedMigration;

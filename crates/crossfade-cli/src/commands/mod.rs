@@ -8,6 +8,7 @@ mod contract;
 pub mod demo;
 mod goto;
 mod history;
+mod hooks;
 mod init;
 mod migrate;
 mod new;
@@ -67,6 +68,8 @@ impl Context {
         let lookup = |name: &str| self.variables.get(name);
         let url = self.global.database_url.as_deref();
         let target = Target::resolve(url, &lookup, self.variables.home().as_deref())?;
+        let mut config = config;
+        config.hooks.resolve(&lookup);
         Ok(Migrator::new(config, target))
     }
 
@@ -152,6 +155,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Resume(args) => resume::run(&args, context).await,
         Command::Throttle(args) => throttle::run(&args, context).await,
         Command::Wait(args) => wait::run(args, context).await,
+        Command::Hooks(args) => hooks::run(args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Backfill(args) => backfill::run(&args, context).await,
         Command::Adopt(args) => adopt::run(&args, context).await,

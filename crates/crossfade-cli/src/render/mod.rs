@@ -6,6 +6,7 @@ pub mod error;
 pub mod findings;
 pub mod goto;
 pub mod history;
+pub mod hooks;
 pub mod human;
 mod paint;
 pub mod plan;

@@ -7,6 +7,7 @@ mod concurrent;
 mod ddl;
 mod locks;
 mod pauses;
+mod phases;
 
 pub(crate) use chunks::Bound;
 pub(crate) use chunks::Compared;
@@ -41,6 +42,7 @@ use crate::config::Config;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;
+use crate::hooks::Teller;
 use crate::observer::Notice;
 use crate::observer::Observer;
 use crate::postgres::Target;
@@ -61,6 +63,7 @@ pub(crate) struct Executor<'a> {
     pub lease: &'a Lease,
     pub client: Client,
     pub observer: &'a mut dyn Observer,
+    pub teller: &'a Teller,
     pub stop: &'a Stop,
     pub stored: StoredPlan,
     /// Rows that one chunk of blocks may change at the most.
@@ -203,6 +206,7 @@ impl Executor<'_> {
             let events = vec![Event::StepStarted { step: id }, Event::StepSucceeded { step: id, took_ms: 0 }];
             return self.append(events, Duration::ZERO).await;
         }
+        self.enter_phase(&step).await?;
         self.observer.notice(Notice::StepStarted { number, of, phase: step.phase, summary: step.summary.clone() });
         self.append(vec![Event::StepStarted { step: id }], Duration::ZERO).await?;
         let begun = Instant::now();

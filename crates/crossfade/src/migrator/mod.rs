@@ -31,6 +31,7 @@ pub use steering::LiveChange;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossfade_core::journal::Direction;
@@ -46,6 +47,11 @@ use crate::config::Config;
 use crate::config::OutOfOrder;
 use crate::error::Error;
 use crate::error::Result;
+use crate::hooks::HookEvent;
+use crate::hooks::Origin;
+use crate::hooks::Teller;
+use crate::hooks::Told;
+use crate::hooks::trial;
 use crate::observer::Notice;
 use crate::observer::Observer;
 use crate::postgres::Target;
@@ -58,6 +64,7 @@ use crate::report::BackfillReport;
 use crate::report::BaselineReport;
 use crate::report::GotoReport;
 use crate::report::HistoryReport;
+use crate::report::HooksReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
 use crate::report::RenumberReport;
@@ -119,12 +126,15 @@ pub struct Migrator {
     target: Target,
     audit: Audit,
     fault: Option<Fault>,
+    /// The run that it is at, where it is one.
+    run: Option<Run>,
+    teller: Arc<Teller>,
 }
 
 impl Migrator {
     /// For this folder and this database. Nothing is connected yet.
     pub fn new(config: Config, target: Target) -> Migrator {
-        Migrator { config, target, audit: Audit::default(), fault: None }
+        Migrator { config, target, audit: Audit::default(), fault: None, run: None, teller: Arc::default() }
     }
 
     /// The database that it is for.
@@ -157,11 +167,39 @@ impl Migrator {
         Store { fault: self.fault.clone(), ..Store::new(&self.schema()) }
     }
 
-    /// For a command that writes: a run of its own.
+    /// For a command that writes: a run of its own, or the one that it is at.
     fn recording_store(&self) -> Store {
+        Store { run: self.run.clone().unwrap_or_else(|| self.new_run()), ..self.store() }
+    }
+
+    fn new_run(&self) -> Run {
         let mut audit = self.audit.clone();
         audit.git_commit = audit.git_commit.or_else(|| crate::source::head_commit(&self.config.migrations));
-        Store { run: Run::new(audit), ..self.store() }
+        Run::new(audit)
+    }
+
+    /// One run, of which the hooks are told.
+    fn told<'o>(&self, observer: &'o mut dyn Observer) -> (Migrator, Told<'o>) {
+        let run = self.new_run();
+        let teller = Arc::new(Teller::start(&self.config.hooks, self.origin(&run)));
+        let own = Migrator { run: Some(run), teller: teller.clone(), ..self.clone() };
+        (own, Told::new(teller, observer))
+    }
+
+    fn origin(&self, run: &Run) -> Origin {
+        Origin {
+            database: self.target.display(),
+            run_id: run.id.clone(),
+            host: run.host.clone(),
+            actor: run.audit.actor.clone(),
+            git_commit: run.audit.git_commit.clone(),
+            ci_url: run.audit.ci_url.clone(),
+        }
+    }
+
+    /// Tells each hook a sample: of this event, or of the first that it is on. Connects to no database.
+    pub async fn try_hooks(&self, event: Option<HookEvent>) -> HooksReport {
+        trial(&self.config.hooks, event, &self.origin(&self.new_run())).await
     }
 
     fn files(&self) -> Result<Vec<SourceFile>> {
@@ -234,10 +272,20 @@ impl Migrator {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<RunReport> {
+        let (mut own, mut told) = self.told(observer);
         if let Some(workers) = options.workers {
-            let own = self.with_workers(workers);
-            return Box::pin(own.migrate(MigrateOptions { workers: None, ..options }, observer, stop)).await;
+            own = own.with_workers(workers);
         }
+        let result = own.run_pending(options, &mut told, stop).await;
+        told.end(result, stop).await
+    }
+
+    async fn run_pending(
+        &self,
+        options: MigrateOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RunReport> {
         let mut rows = self.look().await?;
         let files = self.files_as(&rows)?;
         for text in tolerance::tolerate(self, &files, &mut rows).await? {
@@ -293,6 +341,18 @@ impl Migrator {
     ///
     /// When a migration is not ready, a step fails, or another runner is at work.
     pub async fn contract(
+        &self,
+        version: Option<&str>,
+        options: RunOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RunReport> {
+        let (own, mut told) = self.told(observer);
+        let result = own.run_contract(version, options, &mut told, stop).await;
+        told.end(result, stop).await
+    }
+
+    async fn run_contract(
         &self,
         version: Option<&str>,
         options: RunOptions,
@@ -357,6 +417,18 @@ impl Migrator {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<RunReport> {
+        let (own, mut told) = self.told(observer);
+        let result = own.run_purge(version, options, &mut told, stop).await;
+        told.end(result, stop).await
+    }
+
+    async fn run_purge(
+        &self,
+        version: Option<&str>,
+        options: RunOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RunReport> {
         let mut session = Session::open_existing(self, options.wait, observer, stop).await?;
         let rows = session.rows().await?;
         let chosen = choose(&rows, version)?;
@@ -397,6 +469,18 @@ impl Migrator {
     ///
     /// When there is no way back, a step fails, or another runner is at work.
     pub async fn rollback(
+        &self,
+        version: Option<&str>,
+        options: RunOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RunReport> {
+        let (own, mut told) = self.told(observer);
+        let result = own.run_rollback(version, options, &mut told, stop).await;
+        told.end(result, stop).await
+    }
+
+    async fn run_rollback(
         &self,
         version: Option<&str>,
         options: RunOptions,
@@ -445,7 +529,12 @@ impl Migrator {
     ///
     /// When one of the migrations on the way can't be undone or run, a step fails, or another runner is at work.
     pub async fn goto(&self, options: &GotoOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<GotoReport> {
-        goto::go(self, options, observer, stop).await
+        if options.dry_run {
+            return goto::go(self, options, observer, stop).await;
+        }
+        let (own, mut told) = self.told(observer);
+        let result = goto::go(&own, options, &mut told, stop).await;
+        told.end(result, stop).await
     }
 
     /// Undoes one migration and runs its file again: for development.
@@ -454,7 +543,9 @@ impl Migrator {
     ///
     /// When there is no way back, its file is not there or is refused, a step fails, or another runner is at work.
     pub async fn redo(&self, options: &RedoOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<RunReport> {
-        goto::redo(self, options, observer, stop).await
+        let (own, mut told) = self.told(observer);
+        let result = goto::redo(&own, options, &mut told, stop).await;
+        told.end(result, stop).await
     }
 
     /// Writes every file up to a version down as applied, without running anything: the database was there before its history.
@@ -483,10 +574,12 @@ impl Migrator {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<BackfillReport> {
-        match options.workers {
-            Some(workers) => backfill::run(&self.with_workers(workers), request, options, observer, stop).await,
-            None => backfill::run(self, request, options, observer, stop).await,
+        let (mut own, mut told) = self.told(observer);
+        if let Some(workers) = options.workers {
+            own = own.with_workers(workers);
         }
+        let result = backfill::run(&own, request, options, &mut told, stop).await;
+        told.end(result, stop).await
     }
 
     /// Gives pending files that come before what was run already, or have the version of another, the next free versions. The database is only

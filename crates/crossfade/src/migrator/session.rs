@@ -245,7 +245,8 @@ impl<'a> Session<'a> {
 
     /// From here on small files may be run quickly, as long as nothing but what is finished is in the tracking table.
     pub fn be_quick(&mut self, rows: &[TrackedRow]) {
-        self.is_quick = rows.iter().all(|row| matches!(row.state, State::Applied | State::RolledBack));
+        let is_untold = !self.migrator.teller.follows_phases();
+        self.is_quick = is_untold && rows.iter().all(|row| matches!(row.state, State::Applied | State::RolledBack));
     }
 
     /// Plans a file and stores the plan.
@@ -367,6 +368,7 @@ impl<'a> Session<'a> {
             if super::direction_of(Some(asked)) == Direction::Backward && executor.state()? != State::RollingBack {
                 executor.ask_the_way_back().await?;
             }
+            executor.before_request(asked).await?;
             executor.request(asked).await?;
             *request = None;
         }
@@ -382,6 +384,7 @@ impl<'a> Session<'a> {
             lease: &self.lease,
             client,
             observer: self.observer,
+            teller: &self.migrator.teller,
             stop: self.stop,
             stored,
             most_rows: self.most_rows,
@@ -510,6 +513,7 @@ impl<'a> Session<'a> {
         if self.lease.shared {
             pooler::refuse_behind_a_pooler(&plan)?;
         }
+        self.migrator.teller.turn_back((&row.version, &row.name), row.state, self.stop).await?;
         let files = PlanFiles { up_sql: &down.text, down_sql: Some(&down.text) };
         let row = self.store_plan(&plan, &files).await?;
         self.go_on(&row, None).await
@@ -621,6 +625,7 @@ impl<'a> Reader<'a> {
             lease: &self.lease,
             client,
             observer: self.observer,
+            teller: &self.migrator.teller,
             stop: self.stop,
             stored: self.stored.clone(),
             most_rows: None,

@@ -17,6 +17,7 @@ mod fixture;
 mod generated;
 mod goto;
 mod history;
+mod hooks;
 mod kill;
 mod laws;
 mod layouts;

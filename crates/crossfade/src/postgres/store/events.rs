@@ -20,7 +20,7 @@ use crate::error::Result;
 /// What the events of one command have in common.
 #[derive(Clone, Debug)]
 pub(crate) struct Run {
-    id: String,
+    pub id: String,
     pub host: String,
     pub audit: Audit,
 }

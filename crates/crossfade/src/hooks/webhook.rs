@@ -1,0 +1,112 @@
+//! A POST to an address, tried again where that can help. Off the threads of the runtime.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::Value;
+
+use super::settings::is_address;
+use crate::web::AGENT;
+
+/// How long it rests before the second try; twice as long each time.
+const FIRST_REST: Duration = Duration::from_millis(500);
+
+/// So much of an answer is shown.
+const ANSWER: u64 = 200;
+
+/// What came of one try.
+enum Tried {
+    Sent(String),
+    /// Another try may do.
+    Passing(String),
+    /// It will be the same each time.
+    Lasting(String),
+}
+
+/// Sends it. Returns what came back, or why it failed; neither has the address in it.
+pub(super) async fn call(address: &str, body: &Value, retries: u32, timeout: Duration) -> Result<String, String> {
+    if !is_address(address) {
+        return Err("its address does not begin with https:// or http://".to_owned());
+    }
+    let end = Instant::now() + timeout;
+    let mut rest = FIRST_REST;
+    let mut tries = 1;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let (url, text) = (address.to_owned(), body.to_string());
+        let tried = tokio::task::spawn_blocking(move || post(&url, &text, left)).await;
+        let why = match tried {
+            Ok(Tried::Sent(answer)) => return Ok(answer),
+            Ok(Tried::Lasting(why)) => return Err(why),
+            Ok(Tried::Passing(why)) => why,
+            Err(error) => return Err(format!("it could not be sent: {error}")),
+        };
+        let has_time = Instant::now() + rest < end;
+        if tries > retries || !has_time {
+            let times = if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
+            return Err(format!("{why} ({times})"));
+        }
+        tokio::time::sleep(rest).await;
+        rest *= 2;
+        tries += 1;
+    }
+}
+
+fn post(url: &str, text: &str, left: Duration) -> Tried {
+    let request = AGENT.post(url).config().timeout_global(Some(left)).build().content_type("application/json");
+    match request.send(text) {
+        Ok(mut response) => {
+            let status = response.status().as_u16();
+            let body = response.body_mut().with_config().limit(ANSWER * 10).lossy_utf8(true).read_to_string();
+            let line: String = body.unwrap_or_default().chars().take(ANSWER as usize).collect();
+            let line = without_address(line.lines().next().unwrap_or_default().trim(), url);
+            let answer = if line.is_empty() { status.to_string() } else { format!("{status} {line}") };
+            match status {
+                200..=299 => Tried::Sent(answer),
+                408 | 425 | 429 | 500..=599 => Tried::Passing(format!("it answered {answer}")),
+                _ => Tried::Lasting(format!("it answered {answer}")),
+            }
+        }
+        Err(error) => {
+            let why = without_address(&error.to_string(), url);
+            match error {
+                ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
+                    Tried::Lasting("its address is not understood".to_owned())
+                }
+                _ => Tried::Passing(format!("it does not answer: {why}")),
+            }
+        }
+    }
+}
+
+/// A text in which the address may be repeated, without what is secret in it.
+fn without_address(text: &str, url: &str) -> String {
+    let behind_host = url.splitn(4, '/').nth(3).filter(|path| path.len() > 3);
+    let mut text = text.replace(url, "…");
+    if let Some(path) = behind_host {
+        text = text.replace(path, "…");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_is_not_repeated() {
+        let url = "https://hooks.example/services/T0/s3cret";
+        for text in ["bad uri https://hooks.example/services/T0/s3cret", "no POST /services/T0/s3cret here"] {
+            assert!(!without_address(text, url).contains("s3cret"), "{text}");
+        }
+        assert_eq!(without_address("a / b", "http://x/"), "a / b");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_is_said_without_it() {
+        for address in ["ftp://s3cret", "", "http:// s3cret"] {
+            let error = call(address, &Value::Null, 3, Duration::from_secs(5)).await.unwrap_err();
+            assert!(error.contains("address") && !error.contains("s3cret"), "{error}");
+        }
+    }
+}
