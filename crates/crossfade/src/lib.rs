@@ -7,14 +7,17 @@
 //!
 //! ```no_run
 //! use crossfade::Config;
+//! use crossfade::Embedded;
 //! use crossfade::Migrator;
 //! use crossfade::StartOptions;
 //! use crossfade::Stop;
 //! use crossfade::Target;
 //! use crossfade::observer::Logged;
 //!
+//! static MIGRATIONS: Embedded = crossfade::embed!("examples/migrations");
+//!
 //! async fn bring_the_schema_up(database_url: &str, stop: &Stop) -> crossfade::Result<()> {
-//!     let migrator = Migrator::new(Config::default(), Target::from_url(database_url)?);
+//!     let migrator = Migrator::embedded(Config::default(), Target::from_url(database_url)?, &MIGRATIONS);
 //!     migrator.start(&StartOptions::default(), &mut Logged, stop).await?;
 //!     Ok(())
 //! }
@@ -77,4 +80,29 @@ pub use migrator::RepairOptions;
 pub use migrator::RunOptions;
 pub use migrator::StartOptions;
 pub use postgres::Target;
+pub use source::Embedded;
 pub use stop::Stop;
+
+#[doc(hidden)]
+pub use crossfade_macros::files_of as __files_of;
+
+/// The files of a migrations folder as part of the program: an [`Embedded`] for [`Migrator::embedded`]. The path is relative to the `Cargo.toml` of the
+/// crate in which it stands. Every layout is understood that is read from a folder; hidden files are left out.
+///
+/// ```
+/// static MIGRATIONS: crossfade::Embedded = crossfade::embed!("examples/migrations");
+/// ```
+///
+/// The compiler sees when one of the files changes. That one was *added* it can only be told by a build script beside that `Cargo.toml`, `build.rs`:
+///
+/// ```
+/// println!("cargo::rerun-if-changed=migrations");
+/// ```
+///
+/// A test with [`Embedded::differs_from`] says whether it is missing.
+#[macro_export]
+macro_rules! embed {
+    ($folder:literal) => {
+        $crate::Embedded::new($folder, $crate::__files_of!($folder))
+    };
+}

@@ -31,6 +31,7 @@ pub use steering::LiveChange;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,8 +76,10 @@ use crate::report::StatusReport;
 use crate::report::ThrottleReport;
 use crate::report::VerifyReport;
 use crate::report::VerifyTable;
+use crate::source::Embedded;
 use crate::source::FileKind;
 use crate::source::Folder;
+use crate::source::Medium;
 use crate::source::SourceFile;
 use crate::source::compare_versions;
 use crate::stop::Stop;
@@ -124,6 +127,7 @@ pub struct BackfillOptions {
 pub struct Migrator {
     config: Config,
     target: Target,
+    embedded: Option<Embedded>,
     audit: Audit,
     fault: Option<Fault>,
     /// The run that it is at, where it is one.
@@ -134,7 +138,21 @@ pub struct Migrator {
 impl Migrator {
     /// For this folder and this database. Nothing is connected yet.
     pub fn new(config: Config, target: Target) -> Migrator {
-        Migrator { config, target, audit: Audit::default(), fault: None, run: None, teller: Arc::default() }
+        Migrator {
+            config,
+            target,
+            embedded: None,
+            audit: Audit::default(),
+            fault: None,
+            run: None,
+            teller: Arc::default(),
+        }
+    }
+
+    /// For migrations that are part of the program, made by [`embed!`](crate::embed). The folder of the configuration is not looked at. Nothing is connected yet.
+    pub fn embedded(config: Config, target: Target, migrations: &Embedded) -> Migrator {
+        let config = Config { migrations: PathBuf::from(migrations.folder()), ..config };
+        Migrator { embedded: Some(*migrations), ..Migrator::new(config, target) }
     }
 
     /// The database that it is for.
@@ -174,7 +192,10 @@ impl Migrator {
 
     fn new_run(&self) -> Run {
         let mut audit = self.audit.clone();
-        audit.git_commit = audit.git_commit.or_else(|| crate::source::head_commit(&self.config.migrations));
+        // A repository around a program that holds its migrations says nothing about them.
+        if audit.git_commit.is_none() && self.embedded.is_none() {
+            audit.git_commit = crate::source::head_commit(&self.config.migrations);
+        }
         Run::new(audit)
     }
 
@@ -207,7 +228,16 @@ impl Migrator {
     }
 
     fn folder(&self) -> Result<Folder> {
-        crate::source::load_folder(&self.config.migrations, self.config.layout)
+        crate::source::load_folder(self.medium(), &self.config.migrations, self.config.layout)
+    }
+
+    fn medium(&self) -> Medium<'_> {
+        self.embedded.as_ref().map_or(Medium::Disk, Medium::Program)
+    }
+
+    /// Whether there are files at all: an image may hold the program alone.
+    fn has_files(&self) -> bool {
+        self.embedded.is_some() || self.config.migrations.exists()
     }
 
     /// The files, each under the version that the tracking table has for it: `1` and `001` are one.
@@ -224,7 +254,7 @@ impl Migrator {
 
     /// The same; none where there is no folder: an image may hold the program alone.
     fn files_where_there(&self, rows: &[TrackedRow]) -> Result<Vec<SourceFile>> {
-        if self.config.migrations.exists() { self.files_as(rows) } else { Ok(Vec::new()) }
+        if self.has_files() { self.files_as(rows) } else { Ok(Vec::new()) }
     }
 
     /// The tracking table as it is, without the lease. Makes nothing.

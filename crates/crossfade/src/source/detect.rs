@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 
+use super::embedded::Medium;
 use super::flyway;
 use super::folders;
 use super::graphile;
@@ -44,7 +45,12 @@ impl Evidence {
 }
 
 /// The layout of a folder. What was read of its files to find out is put into `contents`.
-pub(super) fn layout_of(folder: &Path, listing: &Listing, contents: &mut BTreeMap<PathBuf, Content>) -> Result<Layout> {
+pub(super) fn layout_of(
+    medium: Medium<'_>,
+    folder: &Path,
+    listing: &Listing,
+    contents: &mut BTreeMap<PathBuf, Content>,
+) -> Result<Layout> {
     if listing.file(sqitch::PLAN).is_some() {
         return Ok(Layout::Sqitch);
     }
@@ -65,7 +71,7 @@ pub(super) fn layout_of(folder: &Path, listing: &Listing, contents: &mut BTreeMa
             Some(Form::Down { .. }) => None,
             Some(Form::Repeatable { .. }) | None => continue,
         };
-        let content = text::read(&entry.path)?;
+        let content = text::read(medium, &entry.path)?;
         match (Markers::of(&content.text), by_name) {
             (Some(markers), _) => evidence.add(markers.layout(), &entry.path),
             (None, _) if graphile::has_header(&content.text) => evidence.add(Layout::Graphile, &entry.path),
@@ -77,12 +83,12 @@ pub(super) fn layout_of(folder: &Path, listing: &Listing, contents: &mut BTreeMa
         contents.insert(entry.path.clone(), content);
     }
     for entry in &listing.folders {
-        if let Some(layout) = folders::layout_of(&entry.path) {
+        if let Some(layout) = folders::layout_of(medium, &entry.path) {
             evidence.add(layout, &entry.path);
         }
     }
     if evidence.found.is_empty() && !listing.folders.is_empty() {
-        let deep = listing::list_all(folder)?;
+        let deep = listing::list_all(medium, folder)?;
         let versioned = deep.files.iter().find(|entry| entry.stem().is_some_and(flyway::is_versioned));
         if let Some(entry) = versioned {
             evidence.add(Layout::Flyway, &entry.path);

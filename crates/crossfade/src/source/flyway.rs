@@ -6,6 +6,7 @@ use std::path::Path;
 use super::Draft;
 use super::FileKind;
 use super::SourceFile;
+use super::embedded::Medium;
 use super::layout::Layout;
 use super::listing::Entry;
 use super::listing::Listing;
@@ -49,7 +50,7 @@ fn parse(stem: &str) -> Option<(Prefix, &str, &str)> {
 }
 
 /// Reads the files of a folder and of those below it.
-pub(super) fn read(layout: Layout, listing: &mut Listing) -> Result<Draft> {
+pub(super) fn read(medium: Medium<'_>, layout: Layout, listing: &mut Listing) -> Result<Draft> {
     let files = std::mem::take(&mut listing.files);
     let settings: BTreeMap<_, _> = files
         .iter()
@@ -70,11 +71,11 @@ pub(super) fn read(layout: Layout, listing: &mut Listing) -> Result<Draft> {
         let mut file = SourceFile {
             version: version.to_owned(),
             name: name.to_owned(),
-            ..SourceFile::of(entry, text::read(&entry.path)?)
+            ..SourceFile::of(entry, text::read(medium, &entry.path)?)
         };
         if layout == Layout::Flyway {
             let settings = settings.get(&entry.path.with_file_name(format!("{}.conf", entry.name)));
-            let settings = settings.map(|entry| properties(&entry.path)).transpose()?.unwrap_or_default();
+            let settings = settings.map(|entry| properties(medium, &entry.path)).transpose()?.unwrap_or_default();
             let said = |key: &str| settings.get(key).map(String::as_str);
             file.in_transaction = match said("executeInTransaction") {
                 Some("false") => Some(false),
@@ -125,7 +126,7 @@ pub(super) fn read(layout: Layout, listing: &mut Listing) -> Result<Draft> {
             else {
                 continue;
             };
-            let file = SourceFile::program(entry, version.to_owned(), name.to_owned(), "Rust")?;
+            let file = SourceFile::program(medium, entry, version.to_owned(), name.to_owned(), "Rust")?;
             draft.files.push(SourceFile { may_be_late: prefix == Prefix::Undo, ..file });
         }
     }
@@ -150,8 +151,8 @@ fn refuse_misspelt(stem: &str, path: &Path) -> Result<()> {
 }
 
 /// `key=value`, one a line.
-fn properties(path: &Path) -> Result<BTreeMap<String, String>> {
-    let text = text::read(path)?.text;
+fn properties(medium: Medium<'_>, path: &Path) -> Result<BTreeMap<String, String>> {
+    let text = text::read(medium, path)?.text;
     let pairs = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!'])).filter_map(|line| {
         let (key, value) = line.split_once(['=', ':'])?;
         Some((key.trim().to_owned(), value.trim().to_owned()))

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use super::Draft;
 use super::SourceFile;
+use super::embedded::Medium;
 use super::layout::Layout;
 use super::listing;
 use super::listing::Listing;
@@ -28,10 +29,10 @@ struct Metadata {
 }
 
 /// Which of the two layouts a folder is of.
-pub(super) fn layout_of(folder: &Path) -> Option<Layout> {
+pub(super) fn layout_of(medium: Medium<'_>, folder: &Path) -> Option<Layout> {
     match () {
-        () if folder.join(DIESEL).is_file() => Some(Layout::Folders),
-        () if folder.join(PRISMA).is_file() => Some(Layout::Prisma),
+        () if medium.is_file(&folder.join(DIESEL)) => Some(Layout::Folders),
+        () if medium.is_file(&folder.join(PRISMA)) => Some(Layout::Prisma),
         () => None,
     }
 }
@@ -56,12 +57,12 @@ pub(super) fn up_name(layout: Layout) -> &'static str {
 }
 
 /// The migrations in the folders of a folder.
-pub(super) fn read(layout: Layout, listing: &Listing) -> Result<Draft> {
+pub(super) fn read(medium: Medium<'_>, layout: Layout, listing: &Listing) -> Result<Draft> {
     let up_name = up_name(layout);
     let mut draft = Draft::default();
     refuse_twins(&listing.folders)?;
     for folder in &listing.folders {
-        let inside = listing::list(&folder.path)?;
+        let inside = listing::list(medium, &folder.path)?;
         draft.passed_over.extend(inside.passed_over.clone());
         let Some(up) = inside.file(up_name) else {
             if let Some(down) = inside.file(DOWN) {
@@ -74,12 +75,12 @@ pub(super) fn read(layout: Layout, listing: &Listing) -> Result<Draft> {
             return Err(Error::refused(format!("{} has no version in its name", folder.path.display()))
                 .hint("name it NNN_name (`crossfade new NAME` does), or move it out of the folder"));
         };
-        let mut file = SourceFile { version, name, ..SourceFile::of(up, text::read(&up.path)?) };
+        let mut file = SourceFile { version, name, ..SourceFile::of(up, text::read(medium, &up.path)?) };
         if let Some(down) = inside.file(DOWN) {
-            file.down = Some((down.path.clone(), text::read(&down.path)?.text));
+            file.down = Some((down.path.clone(), text::read(medium, &down.path)?.text));
         }
         if let Some(metadata) = inside.file("metadata.toml") {
-            file.in_transaction = metadata_of(&metadata.path)?.run_in_transaction;
+            file.in_transaction = metadata_of(medium, &metadata.path)?.run_in_transaction;
             file.down_in_transaction = file.in_transaction;
         }
         draft.files.push(file);
@@ -87,8 +88,8 @@ pub(super) fn read(layout: Layout, listing: &Listing) -> Result<Draft> {
     Ok(draft)
 }
 
-fn metadata_of(path: &Path) -> Result<Metadata> {
-    let text = text::read(path)?.text;
+fn metadata_of(medium: Medium<'_>, path: &Path) -> Result<Metadata> {
+    let text = text::read(medium, path)?.text;
     toml::from_str(&text).map_err(|error| {
         let place = error.span().map(|span| {
             let (line, column) = crossfade_core::sql::Span::new(span.start, span.start).line_and_column(&text);

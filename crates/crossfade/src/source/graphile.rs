@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::Draft;
 use super::SourceFile;
+use super::embedded::Medium;
 use super::listing;
 use super::listing::refuse_twins;
 use super::repeatable_name;
@@ -22,9 +23,9 @@ pub(super) fn has_header(text: &str) -> bool {
 }
 
 /// Reads what is committed, in this folder or in the one of that name in it.
-pub(super) fn read(folder: &Path) -> Result<Draft> {
+pub(super) fn read(medium: Medium<'_>, folder: &Path) -> Result<Draft> {
     let committed = folder.join(COMMITTED);
-    let listing = listing::list(if committed.is_dir() { &committed } else { folder })?;
+    let listing = listing::list(medium, if medium.is_dir(&committed) { &committed } else { folder })?;
     let mut draft = Draft { passed_over: listing.passed_over.clone(), ..Draft::default() };
     let sql: Vec<_> = listing.files.iter().filter(|entry| entry.stem().is_some()).cloned().collect();
     refuse_twins(&sql)?;
@@ -37,7 +38,7 @@ pub(super) fn read(folder: &Path) -> Result<Draft> {
             return Err(Error::refused(format!("{} has no version in its name", entry.path.display()))
                 .hint("name it 000001-name.sql (`crossfade new NAME` does), or move it out of the folder"));
         };
-        let mut file = SourceFile { version, name, ..SourceFile::of(entry, text::read(&entry.path)?) };
+        let mut file = SourceFile { version, name, ..SourceFile::of(entry, text::read(medium, &entry.path)?) };
         let body = file.text.lines().find(|line| !is_header(line) && !line.trim().is_empty());
         if body.is_some_and(|line| line.strip_prefix("--!").is_some_and(|word| word.trim() == "no-transaction")) {
             file.in_transaction = Some(false);

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::path::PathBuf;
 
+use super::embedded::Kind;
+use super::embedded::Medium;
 use crate::error::Error;
 use crate::error::Result;
 
@@ -57,17 +59,16 @@ impl Listing {
 }
 
 /// Lists a folder. Hidden entries are not seen.
-pub(super) fn list(folder: &Path) -> Result<Listing> {
+pub(super) fn list(medium: Medium<'_>, folder: &Path) -> Result<Listing> {
     let unreadable = |error: std::io::Error| {
         Error::usage(format!("could not read the folder {}", folder.display()))
             .hint("`crossfade init` makes it; `migrations` in crossfade.toml names another")
             .caused_by(error)
     };
     let mut listing = Listing::default();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let path = entry.path();
-        let Ok(name) = entry.file_name().into_string() else {
+    for (name, kind) in medium.entries(folder).map_err(unreadable)? {
+        let path = folder.join(&name);
+        let Ok(name) = name.into_string() else {
             if path.extension().is_some_and(|ending| ending == "sql") {
                 return Err(Error::refused(format!("the name of {} is not UTF-8", path.display())).hint("rename it"));
             }
@@ -80,15 +81,10 @@ pub(super) fn list(folder: &Path) -> Result<Listing> {
         if name.starts_with('.') {
             continue;
         }
-        // The entry's own type is at hand; a link is asked for what it leads to.
-        let kind = match entry.file_type() {
-            Ok(kind) if !kind.is_symlink() => Ok(kind),
-            Ok(_) | Err(_) => std::fs::metadata(&path).map(|metadata| metadata.file_type()),
-        };
         match kind {
-            Ok(kind) if kind.is_dir() => listing.folders.push(Entry { name, path }),
-            Ok(kind) if kind.is_file() => listing.files.push(Entry { name, path }),
-            Ok(_) => {}
+            Ok(Kind::Folder) => listing.folders.push(Entry { name, path }),
+            Ok(Kind::File) => listing.files.push(Entry { name, path }),
+            Ok(Kind::Other) => {}
             Err(_) if !name.ends_with(".sql") => {}
             Err(error) => {
                 return Err(Error::refused(format!("{} is a link that leads nowhere", path.display()))
@@ -103,10 +99,10 @@ pub(super) fn list(folder: &Path) -> Result<Listing> {
 }
 
 /// Lists a folder and all below it, as one. Names are those of the files alone. A link back to where we come from is not followed.
-pub(super) fn list_all(folder: &Path) -> Result<Listing> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+pub(super) fn list_all(medium: Medium<'_>, folder: &Path) -> Result<Listing> {
+    let real = |path: &Path| medium.real(path);
     let root = real(folder);
-    let mut all = list(folder)?;
+    let mut all = list(medium, folder)?;
     let mut next = std::mem::take(&mut all.folders);
     let mut seen = BTreeSet::from([root.clone()]);
     while let Some(folder) = next.pop() {
@@ -114,13 +110,20 @@ pub(super) fn list_all(folder: &Path) -> Result<Listing> {
         if root.starts_with(&place) || !seen.insert(place) {
             continue;
         }
-        let mut listing = list(&folder.path)?;
+        let mut listing = list(medium, &folder.path)?;
         all.files.append(&mut listing.files);
         all.passed_over.append(&mut listing.passed_over);
         next.append(&mut listing.folders);
     }
     all.files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(all)
+}
+
+/// The files of a folder and of all below it, what editors leave behind included.
+pub(super) fn list_below(medium: Medium<'_>, folder: &Path) -> Result<Vec<PathBuf>> {
+    let all = list_all(medium, folder)?;
+    let entries = all.files.into_iter().map(|entry| entry.path);
+    Ok(entries.chain(all.passed_over.into_iter().map(|passed| passed.path)).collect())
 }
 
 /// Why a file is one that an editor or a tool leaves behind.
@@ -177,7 +180,7 @@ mod tests {
             std::fs::write(folder.path().join(file), "").unwrap();
         }
         std::fs::create_dir(folder.path().join("sub")).unwrap();
-        let listing = list(folder.path()).unwrap();
+        let listing = list(Medium::Disk, folder.path()).unwrap();
         let names = |entries: &[Entry]| entries.iter().map(|entry| entry.name.clone()).collect::<Vec<_>>();
         assert_eq!(names(&listing.files), ["1_a.sql", "notes.md"]);
         assert_eq!(names(&listing.folders), ["sub"]);
@@ -194,12 +197,12 @@ mod tests {
         std::fs::write(at.join(".data/1_a.sql"), "").unwrap();
         symlink(".data/1_a.sql", at.join("1_a.sql")).unwrap();
         symlink(".data", at.join("2_b")).unwrap();
-        let listing = list(at).unwrap();
+        let listing = list(Medium::Disk, at).unwrap();
         assert_eq!((listing.files.len(), listing.folders.len()), (1, 1));
         symlink("..", at.join("loop")).unwrap();
-        assert!(list_all(at).is_ok());
+        assert!(list_all(Medium::Disk, at).is_ok());
         symlink("nowhere", at.join("3_c.sql")).unwrap();
-        assert!(list(at).unwrap_err().to_string().contains("leads nowhere"));
+        assert!(list(Medium::Disk, at).unwrap_err().to_string().contains("leads nowhere"));
     }
 
     #[test]

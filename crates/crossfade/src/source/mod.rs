@@ -5,6 +5,7 @@
 
 mod atlas;
 mod detect;
+mod embedded;
 mod flyway;
 mod folders;
 mod git;
@@ -27,6 +28,8 @@ use std::path::PathBuf;
 use crossfade_core::finding::Finding;
 use crossfade_core::sql::Span;
 
+pub use embedded::Embedded;
+pub(crate) use embedded::Medium;
 pub use git::head_commit;
 pub use layout::Layout;
 pub use listing::PassedOver;
@@ -139,7 +142,7 @@ impl SourceFile {
     }
 
     /// A migration in a programming language. It is known, so that it is missed nowhere.
-    fn program(entry: &Entry, version: String, name: String, language: &str) -> Result<SourceFile> {
+    fn program(medium: Medium<'_>, entry: &Entry, version: String, name: String, language: &str) -> Result<SourceFile> {
         let finding = Finding::error(
             "not-sql",
             Span::new(0, 0),
@@ -147,7 +150,7 @@ impl SourceFile {
         )
         .help("write what it does in SQL, under the same version; or run it with its own tool");
         let findings = vec![finding];
-        let file = SourceFile::of(entry, text::read(&entry.path)?);
+        let file = SourceFile::of(entry, text::read(medium, &entry.path)?);
         Ok(SourceFile { version, name, findings: findings.clone(), down_findings: findings, ..file })
     }
 
@@ -201,12 +204,12 @@ struct Draft {
 ///
 /// When the folder or a file can't be read, the layout is not clear, two files have one version, or a way back has no migration.
 pub fn load(folder: &Path, layout: Option<Layout>) -> Result<Vec<SourceFile>> {
-    load_folder(folder, layout).map(|folder| folder.files)
+    load_folder(Medium::Disk, folder, layout).map(|folder| folder.files)
 }
 
 /// As [`load`], with what else was found.
-pub(crate) fn load_folder(folder: &Path, layout: Option<Layout>) -> Result<Folder> {
-    let folder = read(folder, layout)?;
+pub(crate) fn load_folder(medium: Medium<'_>, folder: &Path, layout: Option<Layout>) -> Result<Folder> {
+    let folder = read_from(medium, folder, layout)?;
     refuse_equal_versions(&folder.files)?;
     Ok(folder)
 }
@@ -217,11 +220,15 @@ pub(crate) fn load_folder(folder: &Path, layout: Option<Layout>) -> Result<Folde
 ///
 /// When the folder or a file can't be read, the layout is not clear, or a way back has no migration.
 pub fn read(folder: &Path, layout: Option<Layout>) -> Result<Folder> {
-    let mut listing = listing::list(folder)?;
+    read_from(Medium::Disk, folder, layout)
+}
+
+fn read_from(medium: Medium<'_>, folder: &Path, layout: Option<Layout>) -> Result<Folder> {
+    let mut listing = listing::list(medium, folder)?;
     let mut contents = BTreeMap::new();
     let layout = match layout {
         Some(layout) => layout,
-        None => detect::layout_of(folder, &listing, &mut contents)?,
+        None => detect::layout_of(medium, folder, &listing, &mut contents)?,
     };
     let mut passed_over = Vec::new();
     let mut draft = match layout {
@@ -233,18 +240,19 @@ pub fn read(folder: &Path, layout: Option<Layout>) -> Result<Folder> {
         | Layout::Tern
         | Layout::Atlas => {
             passed_over.append(&mut listing.passed_over);
-            plain::read(layout, &listing, &mut |entry| contents.remove(&entry.path))?
+            plain::read(medium, layout, &listing, &mut |entry| contents.remove(&entry.path))?
         }
         Layout::Folders | Layout::Prisma => {
             passed_over.append(&mut listing.passed_over);
-            let mut draft = folders::read(layout, &listing)?;
-            draft.files.extend(repeatable(&listing)?);
+            let mut draft = folders::read(medium, layout, &listing)?;
+            draft.files.extend(repeatable(medium, &listing)?);
             draft
         }
-        Layout::Flyway | Layout::Refinery => flyway::read(layout, &mut listing::list_all(folder)?)?,
+        Layout::Flyway | Layout::Refinery => flyway::read(medium, layout, &mut listing::list_all(medium, folder)?)?,
         Layout::Graphile | Layout::Sqitch => {
-            let mut draft = if layout == Layout::Sqitch { sqitch::read(folder)? } else { graphile::read(folder)? };
-            draft.files.extend(repeatable(&listing)?);
+            let mut draft =
+                if layout == Layout::Sqitch { sqitch::read(medium, folder)? } else { graphile::read(medium, folder)? };
+            draft.files.extend(repeatable(medium, &listing)?);
             draft
         }
     };
@@ -279,11 +287,11 @@ fn refuse_equal_versions(files: &[SourceFile]) -> Result<()> {
 }
 
 /// The repeatable migrations beside those of another kind.
-fn repeatable(listing: &Listing) -> Result<Vec<SourceFile>> {
+fn repeatable(medium: Medium<'_>, listing: &Listing) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for entry in &listing.files {
         if let Some(name) = entry.stem().and_then(repeatable_name) {
-            files.push(SourceFile::repeatable(entry, name, text::read(&entry.path)?));
+            files.push(SourceFile::repeatable(entry, name, text::read(medium, &entry.path)?));
         }
     }
     Ok(files)
@@ -301,9 +309,9 @@ pub(crate) fn split_name(identity: &str) -> Option<(String, String)> {
 
 /// Every file of SQL in a folder and below it, as bytes: changelogs of another tool, which are read and not run.
 pub(crate) fn sql_files(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
-    let listing = listing::list_all(folder)?;
+    let listing = listing::list_all(Medium::Disk, folder)?;
     let sql = listing.files.iter().filter(|entry| entry.stem().is_some());
-    sql.map(|entry| Ok((entry.path.clone(), text::read(&entry.path)?.raw))).collect()
+    sql.map(|entry| Ok((entry.path.clone(), text::read(Medium::Disk, &entry.path)?.raw))).collect()
 }
 
 /// What a repeatable migration has in the place of a version.

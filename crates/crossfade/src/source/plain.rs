@@ -4,6 +4,7 @@ use super::Draft;
 use super::FileKind;
 use super::SourceFile;
 use super::atlas;
+use super::embedded::Medium;
 use super::layout::Layout;
 use super::layout::Markers;
 use super::listing::Entry;
@@ -43,6 +44,7 @@ pub(super) fn form(stem: &str, separator: Separator) -> Option<Form> {
 
 /// The files of a flat folder of SQL, with the text that was read already where it was.
 pub(super) fn read(
+    medium: Medium<'_>,
     layout: Layout,
     listing: &Listing,
     known: &mut dyn FnMut(&Entry) -> Option<Content>,
@@ -55,7 +57,7 @@ pub(super) fn read(
     refuse_twins(&listing.files.iter().filter(|entry| entry.stem().is_some()).cloned().collect::<Vec<_>>())?;
     for entry in &listing.files {
         let Some(stem) = entry.stem() else {
-            draft.files.extend(program(layout, entry)?);
+            draft.files.extend(program(medium, layout, entry)?);
             continue;
         };
         let form = match markers {
@@ -70,7 +72,7 @@ pub(super) fn read(
         };
         let content = match known(entry) {
             Some(content) => content,
-            None => text::read(&entry.path)?,
+            None => text::read(medium, &entry.path)?,
         };
         match form {
             Form::Up { version, name, .. } => {
@@ -125,7 +127,7 @@ fn part(markers: Markers, file: &mut SourceFile) {
 }
 
 /// A migration that is written in a programming language: it is known, and can't be run.
-fn program(layout: Layout, entry: &Entry) -> Result<Option<SourceFile>> {
+fn program(medium: Medium<'_>, layout: Layout, entry: &Entry) -> Result<Option<SourceFile>> {
     let stem = match layout {
         Layout::Goose => entry.name.strip_suffix(".go").filter(|stem| !stem.ends_with("_test")),
         Layout::Plain
@@ -142,5 +144,5 @@ fn program(layout: Layout, entry: &Entry) -> Result<Option<SourceFile>> {
         | Layout::Atlas => None,
     };
     let Some((version, name)) = stem.and_then(|stem| split_name(stem, Separator::Needed)) else { return Ok(None) };
-    SourceFile::program(entry, version, name, "Go").map(Some)
+    SourceFile::program(medium, entry, version, name, "Go").map(Some)
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use super::Draft;
 use super::SourceFile;
+use super::embedded::Medium;
 use super::listing::Entry;
 use super::text;
 use crate::error::Error;
@@ -26,17 +27,17 @@ enum PlanLine {
 }
 
 /// Reads the plan of a folder, and the scripts of its changes.
-pub(super) fn read(folder: &Path) -> Result<Draft> {
+pub(super) fn read(medium: Medium<'_>, folder: &Path) -> Result<Draft> {
     let path = folder.join(PLAN);
-    let plan = parse(&text::read(&path)?.text, &path)?;
+    let plan = parse(&text::read(medium, &path)?.text, &path)?;
     let mut draft = Draft::default();
     let mut number = 0;
     for (at, line) in plan.iter().enumerate() {
         let PlanLine::Change(name) = line else { continue };
         number += 1;
-        let stem = stem_of(folder, name, plan.get(at + 1..).unwrap_or_default());
+        let stem = stem_of(medium, folder, name, plan.get(at + 1..).unwrap_or_default());
         let deploy = folder.join(DEPLOY).join(format!("{stem}.sql"));
-        if !deploy.is_file() {
+        if !medium.is_file(&deploy) {
             return Err(Error::refused(format!("{} stands in {} and is not there", deploy.display(), path.display()))
                 .hint("bring the file back (it is in version control), or take the change out of the plan"));
         }
@@ -44,11 +45,11 @@ pub(super) fn read(folder: &Path) -> Result<Draft> {
         let mut file = SourceFile {
             version: format!("{number:03}"),
             name: name.clone(),
-            ..SourceFile::of(&entry, text::read(&entry.path)?)
+            ..SourceFile::of(&entry, text::read(medium, &entry.path)?)
         };
         let revert = folder.join(REVERT).join(format!("{stem}.sql"));
-        if revert.is_file() {
-            let text = text::read(&revert)?.text;
+        if medium.is_file(&revert) {
+            let text = text::read(medium, &revert)?.text;
             file.down = Some((revert, text));
         }
         draft.files.push(file);
@@ -58,20 +59,20 @@ pub(super) fn read(folder: &Path) -> Result<Draft> {
 
 /// The project that a folder's plan is of.
 pub(crate) fn project(folder: &Path) -> Result<Option<String>> {
-    let plan = text::read(&folder.join(PLAN))?.text;
+    let plan = text::read(Medium::Disk, &folder.join(PLAN))?.text;
     let pragma = plan.lines().find_map(|line| line.trim().strip_prefix('%')?.trim_start().strip_prefix("project"));
     Ok(pragma.and_then(|rest| rest.trim_start().strip_prefix('=')).map(|name| name.trim().to_owned()))
 }
 
 /// The scripts' name. A change that is made anew further down leaves its old scripts under the name of a tag between the two.
-fn stem_of(folder: &Path, name: &str, behind: &[PlanLine]) -> String {
+fn stem_of(medium: Medium<'_>, folder: &Path, name: &str, behind: &[PlanLine]) -> String {
     let again = behind.iter().position(|line| matches!(line, PlanLine::Change(other) if other == name));
     let Some(again) = again else { return name.to_owned() };
     let tagged = behind.iter().take(again).filter_map(|line| match line {
         PlanLine::Tag(tag) => Some(format!("{name}@{tag}")),
         PlanLine::Change(_) => None,
     });
-    let there = |stem: &String| folder.join(DEPLOY).join(format!("{stem}.sql")).is_file();
+    let there = |stem: &String| medium.is_file(&folder.join(DEPLOY).join(format!("{stem}.sql")));
     let mut tagged: Vec<String> = tagged.collect();
     match tagged.iter().position(there) {
         Some(at) => tagged.swap_remove(at),
@@ -102,7 +103,7 @@ fn parse(text: &str, path: &Path) -> Result<Vec<PlanLine>> {
 
 /// The plan with one more change at its end.
 pub(super) fn with_change(folder: &Path, name: &str, planned_at: &str, planner: &str) -> Result<(PathBuf, String)> {
-    let mut text = text::read(&folder.join(PLAN))?.text;
+    let mut text = text::read(Medium::Disk, &folder.join(PLAN))?.text;
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crossfade_core::sql::Span;
 
+use super::embedded::Medium;
 use crate::error::Error;
 use crate::error::Result;
 
@@ -16,8 +17,9 @@ pub(super) struct Content {
 }
 
 /// Reads a file as UTF-8.
-pub(super) fn read(path: &Path) -> Result<Content> {
-    let raw = std::fs::read(path)
+pub(super) fn read(medium: Medium<'_>, path: &Path) -> Result<Content> {
+    let raw = medium
+        .read(path)
         .map_err(|error| Error::usage(format!("could not read {}", path.display())).caused_by(error))?;
     let text = decode(&raw, path)?;
     Ok(Content { raw, text })
