@@ -7,7 +7,7 @@ use serde::Serialize;
 /// What `renumber` has done, or would do.
 #[derive(Clone, Debug, Serialize)]
 pub struct RenumberReport {
-    /// [`REPORT_FORMAT`].
+    /// [`REPORT_FORMAT`](super::REPORT_FORMAT).
     pub format: u32,
     /// Whether nothing was renamed.
     pub dry_run: bool,
