@@ -14,6 +14,7 @@ pub mod operation;
 pub mod plan;
 pub mod schema;
 pub mod sql;
+pub mod squash;
 pub mod step;
 pub mod throttle;
 pub mod units;

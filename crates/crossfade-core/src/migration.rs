@@ -101,6 +101,12 @@ impl Migration {
                     no_transaction = true;
                     Ok(())
                 }
+                // It speaks of other files; what it says is read where files are compared with what was run.
+                body if body.starts_with("replaces ") => match crate::squash::replaced(comment.span.of(&text)) {
+                    Ok(_) => Ok(()),
+                    Err(_) => Err(Finding::error("directive", comment.span, "this line can't be read")
+                        .help("`crossfade squash` writes it: replaces VERSION sha256:… code:… NAME")),
+                },
                 body => apply_directive(comment, body, &text, &mut statements),
             };
             findings.extend(applied.err());

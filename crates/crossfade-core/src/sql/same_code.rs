@@ -2,6 +2,7 @@
 
 use pg_query::protobuf::Token;
 
+use super::client::for_server;
 use super::parse::own_line_comment;
 use super::parse::scan;
 
@@ -14,10 +15,31 @@ pub fn same_code(a: &str, b: &str) -> bool {
     }
 }
 
-/// The tokens of a text, as written.
+/// Sixteen hexadecimal digits that are the same for texts with [`same_code`]; none where the text can't be taken apart.
+pub fn code_hash(text: &str) -> Option<String> {
+    use sha2::Digest as _;
+    use std::fmt::Write as _;
+    let digest = sha2::Sha256::digest(code(text)?.join("\0").as_bytes());
+    Some(digest.iter().take(8).fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    }))
+}
+
+/// Whether the last statement of a text has no semicolon.
+pub fn unterminated(text: &str) -> bool {
+    let Ok(server) = for_server(text) else { return false };
+    let tokens = scan(&server.text).unwrap_or_default();
+    let last = tokens.iter().rfind(|token| !matches!(token.token(), Token::SqlComment | Token::CComment));
+    last.is_some_and(|last| last.token() != Token::Ascii59)
+}
+
+/// The tokens of a text, as written, and the rows that stand in it for COPY.
 fn code(text: &str) -> Option<Vec<String>> {
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n");
-    let mut code = Vec::new();
+    let server = for_server(&text).ok()?;
+    let mut code: Vec<String> = server.rows.iter().map(|rows| rows.of(&text).to_owned()).collect();
+    let text = server.text;
     for token in scan(&text).ok()? {
         let (start, end) = (token.start as usize, token.end as usize);
         match token.token() {
@@ -64,5 +86,23 @@ mod tests {
         assert!(same_code("SELECT $$ -- a\r\n$$", "SELECT $$ -- a\n$$"));
         assert!(!same_code("SELECT 1", "SELECT '"));
         assert!(same_code("", " -- nothing\n"));
+        let copy = |rows: &str| format!("COPY t FROM stdin;\n{rows}\n\\.\n");
+        assert!(same_code(&copy("1\tit's"), &format!("-- c\n{}", copy("1\tit's"))));
+        assert!(!same_code(&copy("1\tit's"), &copy("1\tit  's")));
+    }
+
+    #[test]
+    fn the_hash_is_of_the_code() {
+        assert_eq!(code_hash("SELECT 1;"), code_hash("-- c\nSELECT\t1 ;"));
+        assert_ne!(code_hash("SELECT 1;"), code_hash("SELECT 11;"));
+        assert_ne!(code_hash("SELECT a b"), code_hash("SELECT ab"));
+        assert_eq!((code_hash("SELECT '"), code_hash("").map(|hash| hash.len())), (None, Some(16)));
+    }
+
+    #[test]
+    fn a_semicolon_is_missing_where_code_ends_without() {
+        let open = ["SELECT 1", "SELECT 1 -- ;", "SELECT ';'", "SELECT 1; SELECT 2 /* ; */"];
+        let closed = ["", "-- x", "SELECT 1;", "SELECT 1; -- x", "COPY t FROM stdin;\n1\n\\.\n"];
+        assert_eq!((open.map(unterminated), closed.map(unterminated)), ([true; 4], [false; 5]));
     }
 }

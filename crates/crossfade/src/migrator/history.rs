@@ -6,6 +6,9 @@ use std::collections::BTreeSet;
 use crossfade_core::journal::State;
 use crossfade_core::migration::checksum;
 
+use super::squashed::Meaning;
+use super::squashed::Squashed;
+use super::squashed::squashed;
 use crate::config::OutOfOrder;
 use crate::error::Error;
 use crate::error::Result;
@@ -37,6 +40,16 @@ pub(super) fn compare(files: &[SourceFile], rows: &[TrackedRow], out_of_order: O
     let mut found = Comparison::default();
     let by_key: BTreeMap<VersionKey, &SourceFile> =
         files.iter().map(|file| (VersionKey::of(&file.version), file)).collect();
+    let squashed = squashed(files);
+    found.problems.extend(squashed.iter().flat_map(|one| beside(one, &by_key)));
+    let mut unfit_ones = Vec::new();
+    for one in &squashed {
+        if let Meaning::Neither(why) = one.meaning(rows) {
+            found.problems.push(unfit(one, &why));
+            unfit_ones.push(one);
+        }
+    }
+    let is_told = |row: &TrackedRow| unfit_ones.iter().any(|one| one.is_within(row));
     let mut known = BTreeSet::new();
     let mut newest = None;
     for row in rows {
@@ -48,6 +61,7 @@ pub(super) fn compare(files: &[SourceFile], rows: &[TrackedRow], out_of_order: O
                     "{} was run on this database, and its file is gone; what it made stays",
                     row.version
                 )),
+                None | Some(_) if is_told(row) => {}
                 None => found.problems.push(missing(row)),
                 Some(file) => found.problems.extend(changed(file, row)),
             }
@@ -76,6 +90,29 @@ pub(super) fn compare(files: &[SourceFile], rows: &[TrackedRow], out_of_order: O
         }
     }
     found
+}
+
+/// Files that stand below a squashed one: a new database would run them before it.
+fn beside(squashed: &Squashed<'_>, files: &BTreeMap<VersionKey, &SourceFile>) -> Vec<Problem> {
+    let below = files.range(..&squashed.key).filter(|(_, file)| file.kind == FileKind::Versioned);
+    let problem = |file: &SourceFile| Problem {
+        what: format!(
+            "{} stands below {}, which is in the place of all up to it",
+            file.path.display(),
+            squashed.file.path.display()
+        ),
+        hint: "take it out where the squashed file has it; else give it the next free number (`crossfade renumber`)"
+            .to_owned(),
+    };
+    below.map(|(_, file)| problem(file)).collect()
+}
+
+/// A squashed file that neither was run nor counts as run.
+fn unfit(squashed: &Squashed<'_>, why: &str) -> Problem {
+    Problem {
+        what: format!("{} is in the place of files that were run on this database, and can't count as run: {why}", squashed.file.path.display()),
+        hint: "bring this database to where all of them are run, with the files from before (version control has them); then the squashed file counts as run".to_owned(),
+    }
 }
 
 fn missing(row: &TrackedRow) -> Problem {

@@ -11,6 +11,7 @@ mod readiness;
 mod renumber;
 mod repair;
 mod session;
+mod squashed;
 mod start;
 mod status;
 mod steering;

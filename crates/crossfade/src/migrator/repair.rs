@@ -12,6 +12,7 @@ use super::choose;
 use super::history::is_repeatable;
 use super::same_version;
 use super::session::Session;
+use super::squashed;
 use super::tolerance::is_text_of;
 use crate::error::Error;
 use crate::error::Result;
@@ -64,9 +65,10 @@ pub(super) async fn run(
             let client = migrator.target.connect(APPLICATION).await?;
             let store = migrator.store();
             let exists = store.exists(&client).await?;
-            let rows = if exists { store.rows(&client).await? } else { Vec::new() };
+            let mut rows = if exists { store.rows(&client).await? } else { Vec::new() };
             let texts = if exists { store.texts(&client, None).await? } else { BTreeMap::new() };
             let files = migrator.files_as(&rows)?;
+            squashed::even_out(&files, &mut rows, &texts);
             let migrations = differences(&files, choose(&rows, version)?, &texts);
             Ok(RepairReport { format: REPORT_FORMAT, accepted: false, migrations })
         }
@@ -82,9 +84,10 @@ pub(super) async fn run(
 }
 
 async fn accept(migrator: &Migrator, session: &Session<'_>, version: Option<&str>) -> Result<RepairReport> {
-    let rows = session.rows().await?;
+    let mut rows = session.rows().await?;
     let files = migrator.files_as(&rows)?;
     let texts = session.texts().await?;
+    squashed::even_out(&files, &mut rows, &texts);
     let mut migrations = differences(&files, choose(&rows, version)?, &texts);
     // A file that is missing is forgotten by its name only.
     migrations.retain(|found| found.change != Change::Missing || version.is_some());

@@ -19,6 +19,7 @@ use crossfade_core::operation::created_tables;
 use crossfade_core::plan::PlannedBackfill;
 use crossfade_core::plan::Policy;
 use crossfade_core::sql::TableName;
+use crossfade_core::sql::same_code;
 use crossfade_core::step::Action;
 use crossfade_core::step::Outcome;
 use crossfade_core::step::Phase;
@@ -32,6 +33,7 @@ use super::places::Places;
 use super::planning;
 use super::run_migration;
 use super::same_version;
+use super::squashed;
 use super::tolerance;
 use super::way_back::WayBack;
 use super::way_back::WayDown;
@@ -523,7 +525,19 @@ impl<'a> Session<'a> {
     async fn down_of(&self, row: &TrackedRow, files: &[SourceFile]) -> Result<WayDown> {
         let texts = self.store.texts(&self.client, Some(&[row.version.as_str()])).await?;
         let file = files.iter().find(|file| same_version(&file.version, &row.version));
-        WayDown::choose(row, file, texts.get(&row.version)).ok_or_else(|| {
+        let stored = texts.get(&row.version);
+        if let Some(file) = file.filter(|file| !squashed::squashed(std::slice::from_ref(*file)).is_empty())
+            && stored.is_some_and(|stored| !same_code(&stored.up, &file.text))
+        {
+            return Err(Error::refused(format!(
+                "migration {} {} was squashed into {}, and the way back of one part would leave half of it",
+                row.version,
+                row.name,
+                file.path.display()
+            ))
+            .hint("go back with the files from before (version control has them), or write a new migration"));
+        }
+        WayDown::choose(row, file, stored).ok_or_else(|| {
             Error::refused(format!("migration {} {} is applied and has no down file", row.version, row.name)).hint(
                 match self.migrator.where_to_write_the_way_back(row) {
                     Some(place) => format!("write {place}, or a new migration that undoes it"),

@@ -1,4 +1,5 @@
-//! What differs between files and tracking table, and is no reason to stop: a changed comment, and a database that is ahead.
+//! What differs between files and tracking table, and is no reason to stop: a changed comment, a squashed file in the place of
+//! those that were run, and a database that is ahead.
 //!
 //! The checksum already passes over line ends and a byte order mark. What is tolerated here is made even in the rows, so that [`super::history`]
 //! finds nothing wrong with it, and is told to whoever runs the command.
@@ -12,6 +13,7 @@ use tokio_postgres::Client;
 
 use super::Migrator;
 use super::history::is_repeatable;
+use super::squashed;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::Store;
@@ -30,7 +32,8 @@ pub(super) async fn tolerate(
     files: &[SourceFile],
     rows: &mut [TrackedRow],
 ) -> Result<Vec<String>> {
-    if changed(files, rows).is_empty() {
+    if doubtful(files, rows).is_empty() {
+        squashed::even_out(files, rows, &BTreeMap::new());
         return Ok(ahead(files, rows));
     }
     let client = migrator.target.connect(APPLICATION).await?;
@@ -44,13 +47,13 @@ pub(super) async fn tolerate_on(
     files: &[SourceFile],
     rows: &mut [TrackedRow],
 ) -> Result<Vec<String>> {
+    let versions = doubtful(files, rows);
+    let texts = match versions.is_empty() {
+        true => BTreeMap::new(),
+        false => store.texts(client, Some(&versions.iter().map(String::as_str).collect::<Vec<_>>())).await?,
+    };
+    squashed::even_out(files, rows, &texts);
     let mut told = ahead(files, rows);
-    let versions = changed(files, rows);
-    if versions.is_empty() {
-        return Ok(told);
-    }
-    let versions: Vec<&str> = versions.iter().map(String::as_str).collect();
-    let texts = store.texts(client, Some(&versions)).await?;
     told.extend(only_comments(files, rows, &texts));
     Ok(told)
 }
@@ -63,6 +66,16 @@ fn stands(row: &TrackedRow) -> bool {
 fn by_key(files: &[SourceFile]) -> BTreeMap<VersionKey, &SourceFile> {
     let versioned = files.iter().filter(|file| file.kind != FileKind::Repeatable);
     versioned.map(|file| (VersionKey::of(&file.version), file)).collect()
+}
+
+/// Versions that are not rolled back and whose text must be looked at, to know whether they are what the files say.
+fn doubtful(files: &[SourceFile], rows: &[TrackedRow]) -> Vec<String> {
+    let squashed = squashed::squashed(files);
+    let mut versions = changed(files, rows);
+    // Its own checksum differs, though it counts as run: the line for it says which text was.
+    versions.retain(|version| squashed.iter().all(|one| one.file.version != *version));
+    versions.extend(squashed.iter().flat_map(|one| one.doubtful(rows)));
+    versions
 }
 
 /// Versions that are not rolled back and whose file has another checksum.

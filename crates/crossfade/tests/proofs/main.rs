@@ -39,6 +39,7 @@ mod schemas;
 mod server;
 mod signals;
 mod snapshot;
+mod squash;
 mod stress;
 mod survival;
 mod sync;
