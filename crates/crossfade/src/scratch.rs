@@ -14,8 +14,9 @@
 //! - Nothing here is worth keeping, so the server does not wait for the disk. Never read a duration that was measured
 //!   on it as one of a durable server.
 //!
-//! Not here: databases, roles and data on the server (they are plain SQL for the caller), downloading of binaries, and
-//! any system but Unix.
+//! Databases that are made for one piece of work and go with it are in `database`.
+//!
+//! Not here: data on the server (it is plain SQL for the caller), downloading of binaries, and any system but Unix.
 
 use std::fs;
 use std::fs::File;
@@ -42,9 +43,14 @@ use self::binaries::usable;
 use self::keeper::Keeper;
 
 pub use self::binaries::find_binaries;
+pub use self::database::Likeness;
+pub use self::database::ScratchDatabase;
+pub use self::database::ScratchHome;
+pub use self::database::ScratchPlace;
 pub use self::error::ScratchError;
 
 mod binaries;
+mod database;
 mod error;
 mod keeper;
 
@@ -144,9 +150,14 @@ impl ScratchServer {
 
     /// A connection URL, for tokio-postgres and for everything built on libpq: the superuser, over the socket.
     pub fn url(&self, database: &str) -> String {
+        self.url_as(SUPERUSER, database)
+    }
+
+    /// The same for another role.
+    pub fn url_as(&self, user: &str, database: &str) -> String {
         let host = percent_encode(&self.folder.to_string_lossy());
-        let database = percent_encode(database);
-        format!("postgres://{SUPERUSER}@{host}:{}/{database}", self.port)
+        let (user, database) = (percent_encode(user), percent_encode(database));
+        format!("postgres://{user}@{host}:{}/{database}", self.port)
     }
 
     /// The folder of the socket: what libpq calls the host.

@@ -16,6 +16,7 @@ mod dressing;
 mod drop;
 mod fate;
 mod id;
+mod ignore;
 mod order;
 mod rights;
 #[cfg(test)]

@@ -174,3 +174,24 @@ fn a_ring_of_requirements_is_no_trap() {
     assert_eq!(difference(&expected, &with_users(&[]), Compare::default()).changes.len(), 2);
     assert_eq!(difference(&with_users(&[]), &expected, Compare::default()).changes.len(), 2);
 }
+
+#[test]
+fn what_is_ignored_goes_with_all_that_hangs_on_it() {
+    let make = || {
+        let mut schema = with_users(&[("id", column("integer"))]);
+        let index = ObjectId::within(Kind::Index, "app", "users_id");
+        let body = Index { definition: text("CREATE INDEX users_id ON app.users (id)"), statistics: Default::default() };
+        put(&mut schema, index, Body::Index(body), &[ObjectId::within(Kind::Table, "app", "users")]);
+        schema
+    };
+    let left = |patterns: &[&str]| {
+        let mut schema = make();
+        let patterns: Vec<String> = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
+        schema.ignore(&patterns);
+        schema.objects.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(left(&[]), "schema app, table app.users, column app.users.id, index app.users_id");
+    assert_eq!(left(&["index *"]), "schema app, table app.users, column app.users.id");
+    assert_eq!(left(&["app.users"]), "schema app");
+    assert_eq!(left(&["schema app"]), "");
+}

@@ -129,6 +129,12 @@ impl Target {
         format!("{}/{}", hosts.join(","), self.database)
     }
 
+    /// Another database on the same server.
+    #[must_use]
+    pub fn in_database(&self, name: &str) -> Target {
+        Target { database: name.to_owned(), ..self.clone() }
+    }
+
     /// The database's name.
     pub fn database(&self) -> &str {
         &self.database

@@ -25,6 +25,21 @@ pub fn find_binaries(configured: Option<&Path>) -> Result<PathBuf, ScratchError>
     }
 }
 
+/// The same, but of those in the usual places rather one of this major version.
+pub(super) fn find_binaries_of(configured: Option<&Path>, major: Option<u32>) -> Result<PathBuf, ScratchError> {
+    let (None, Some(major)) = (configured, major) else { return find_binaries(configured) };
+    let all = pg_config_folder().into_iter().chain(usual_folders());
+    let mut fitting = all.filter_map(|folder| usable(&folder).ok()).filter(|folder| version_of(folder) == Some(major));
+    fitting.next().map_or_else(|| find_binaries(None), Ok)
+}
+
+/// `postgres (PostgreSQL) 15.20 (Debian …)` and `… 18beta1`.
+fn version_of(folder: &Path) -> Option<u32> {
+    let output = Command::new(folder.join("postgres")).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let said = String::from_utf8(output.stdout).ok()?;
+    version_in(said.split("(PostgreSQL)").nth(1)?).first().copied()
+}
+
 /// The folder as an absolute path, if it has all the programs.
 pub(super) fn usable(folder: &Path) -> Result<PathBuf, ScratchError> {
     match PROGRAMS.into_iter().find(|program| !folder.join(program).is_file()) {
@@ -97,6 +112,16 @@ mod tests {
         {
             assert!(error.contains(help), "{error}");
         }
+    }
+
+    #[test]
+    fn the_version_that_is_wanted_comes_first() {
+        let there = find_binaries(None).unwrap();
+        let major = version_of(&there).unwrap();
+        assert!(major >= 9, "{major}");
+        assert_eq!(version_of(&find_binaries_of(None, Some(major)).unwrap()), Some(major));
+        assert_eq!(find_binaries_of(None, Some(1)).unwrap(), there, "else the one that would be taken anyway");
+        assert_eq!(find_binaries_of(Some(&there), Some(1)).unwrap(), there, "a folder that is named is taken");
     }
 
     #[test]
