@@ -110,6 +110,8 @@ pub enum Command {
     Hooks(HooksArgs),
     /// Compare old and new form again, row by row
     Verify(VersionArgs),
+    /// Compare the database's schema with what its migrations make on a scratch database
+    Drift(DriftArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
     Backfill(BackfillArgs),
     /// Take over the history of another migration tool; its files stay as they are
@@ -343,6 +345,25 @@ pub enum HooksCommand {
 pub struct HooksTestArgs {
     /// Only hooks that are on this event; without it each with the first that it is on
     pub event: Option<String>,
+}
+
+/// Of `drift`.
+#[derive(Debug, Args)]
+pub struct DriftArgs {
+    /// Print what makes the migrations' schema as the database is: the text of a migration that takes the drift in
+    #[arg(long)]
+    pub reverse: bool,
+    /// Where the scratch database is made.
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
+}
+
+/// Of commands that work on a scratch database.
+#[derive(Debug, Args)]
+pub struct ScratchArgs {
+    /// The server on which scratch databases are made and removed; without it (and `scratch` in crossfade.toml) a private one
+    #[arg(long, value_name = "URL")]
+    pub scratch_url: Option<String>,
 }
 
 /// Of commands that look at one migration.

@@ -63,6 +63,7 @@ fn help_is_the_reference() {
         "throttle",
         "wait",
         "verify",
+        "drift",
         "backfill",
         "adopt",
         "completions",

@@ -48,6 +48,27 @@ pub struct Config {
     pub throttle: Settings,
     /// Who is told what happens, and what is run before phases.
     pub hooks: Hooks,
+    /// The server on which scratch databases are made; none for a private one.
+    pub scratch: Option<SecretUrl>,
+    /// What `drift` passes over.
+    pub drift: DriftConfig,
+}
+
+/// A URL that may hold a password, and is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretUrl(pub String);
+
+impl std::fmt::Debug for SecretUrl {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SecretUrl(…)")
+    }
+}
+
+/// What `drift` passes over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DriftConfig {
+    /// Names of objects, with `*` for any letters.
+    pub ignore: Vec<String>,
 }
 
 /// What happens to a file that comes before what was run already.
@@ -94,6 +115,8 @@ impl Default for Config {
             backfill: BackfillConfig { target: Duration::from_millis(200), target_wal: 4 << 20, duty: 0.7, workers: 2 },
             throttle: Settings::default(),
             hooks: Hooks::default(),
+            scratch: None,
+            drift: DriftConfig::default(),
         }
     }
 }
@@ -111,6 +134,14 @@ struct File {
     throttle: Option<BTreeMap<toml::Spanned<String>, toml::Spanned<toml::Value>>>,
     #[serde(default)]
     hooks: Vec<toml::Spanned<HookTable>>,
+    scratch: Option<String>,
+    drift: Option<Drift>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Drift {
+    ignore: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -157,7 +188,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, layout, out_of_order, schema, retain, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …, [[hooks]] …")
+                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …, [[hooks]] …")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -198,6 +229,8 @@ impl Config {
         if let Some(retain) = &file.retain {
             config.retain = duration(retain)?;
         }
+        config.scratch = file.scratch.map(SecretUrl);
+        config.drift.ignore = file.drift.and_then(|drift| drift.ignore).unwrap_or_default();
         if let Some(locks) = &file.locks {
             if let Some(timeout) = &locks.timeout {
                 config.locks.timeout = duration(timeout)?;
@@ -312,6 +345,16 @@ mod tests {
         assert!(error("[backfill]\nwal = \"4\"").starts_with("crossfade.toml:2:7: \"4\" has no unit"));
         assert!(error("[backfill]\nworkers = 0").starts_with("crossfade.toml:2:11: workers is 0"));
         assert!(error("[backfill]\nduty = 1.5").starts_with("crossfade.toml:2:8: duty is 1.5"));
+    }
+
+    /// The configuration is logged with `-v`.
+    #[test]
+    fn the_password_of_the_scratch_server_is_not_shown() {
+        let text = "scratch = \"postgres://me:secret@h/d\"\n[drift]\nignore = [\"audit.*\"]\n";
+        let config = Config::parse(text, Path::new("crossfade.toml")).unwrap();
+        assert_eq!(config.drift.ignore, ["audit.*"]);
+        assert_eq!(config.scratch, Some(SecretUrl("postgres://me:secret@h/d".to_owned())));
+        assert!(!format!("{config:?}").contains("secret"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Each has a `format` that grows when a reader could misread it; fields are added freely.
 
 mod baseline;
+mod drift;
 mod goto;
 mod history;
 mod hooks;
@@ -23,6 +24,11 @@ use serde::Serialize;
 
 pub use baseline::BaselineMigration;
 pub use baseline::BaselineReport;
+pub use drift::ChangeReport;
+pub use drift::DriftReport;
+pub use drift::Towards;
+pub use drift::UnderWay;
+pub(crate) use drift::changes as drift_changes;
 pub use goto::Direction;
 pub use goto::GotoReport;
 pub use goto::Leg;

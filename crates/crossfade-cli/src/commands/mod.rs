@@ -6,6 +6,7 @@ mod baseline;
 mod completions;
 mod contract;
 pub mod demo;
+mod drift;
 mod goto;
 mod history;
 mod hooks;
@@ -37,6 +38,7 @@ use crossfade::Target;
 use crossfade::config::parse_duration;
 use crossfade::report::GotoReport;
 use crossfade::report::RunReport;
+use crossfade::scratch::ScratchPlace;
 
 pub use self::sources::Sources;
 use crate::args::Command;
@@ -85,6 +87,18 @@ impl Context {
         let config = self.config()?;
         let progress = Progress::new(self.screen.clone(), Sources::new(&config));
         Ok((self.writer(config)?, progress))
+    }
+
+    /// Where scratch databases are made: what the command line says, else the configuration, else a private server. What a URL leaves out is not
+    /// taken from the libpq variables: they name the database that is compared.
+    fn scratch(&self, url: Option<&str>, config: &Config) -> Result<ScratchPlace> {
+        match url.or(config.scratch.as_ref().map(|url| url.0.as_str())) {
+            Some(url) => {
+                let target = Target::resolve(Some(url), &|_| None, self.variables.home().as_deref())?;
+                Ok(ScratchPlace::Server(Box::new(target)))
+            }
+            None => Ok(ScratchPlace::Private(self.variables.get("CROSSFADE_PG_BIN").map(Into::into))),
+        }
     }
 
     /// Shows migrations that a command beside a run is about.
@@ -141,6 +155,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::New(args) => new::run(&args, context),
         Command::Status => status::run(context).await,
         Command::History(args) => history::run(args, context).await,
+        Command::Drift(args) => drift::run(&args, context).await,
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Baseline(args) => baseline::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,

@@ -27,7 +27,10 @@ impl DatabaseSchema {
                 let tables = self.get(id).into_iter().flat_map(|object| &object.requires);
                 let mut tables = tables.filter(|other| {
                     matches!(id.kind, Kind::Index | Kind::Sequence | Kind::OwnedBy | Kind::Partition)
-                        && matches!(other.kind, Kind::Table | Kind::MaterializedView | Kind::ForeignTable | Kind::Column)
+                        && matches!(
+                            other.kind,
+                            Kind::Table | Kind::MaterializedView | Kind::ForeignTable | Kind::Column
+                        )
                 });
                 schema.is_some_and(|schema| ignored.contains(&schema))
                     || self.holder(id).is_some_and(|holder| ignored.contains(&holder))

@@ -180,7 +180,8 @@ fn what_is_ignored_goes_with_all_that_hangs_on_it() {
     let make = || {
         let mut schema = with_users(&[("id", column("integer"))]);
         let index = ObjectId::within(Kind::Index, "app", "users_id");
-        let body = Index { definition: text("CREATE INDEX users_id ON app.users (id)"), statistics: Default::default() };
+        let body =
+            Index { definition: text("CREATE INDEX users_id ON app.users (id)"), statistics: Default::default() };
         put(&mut schema, index, Body::Index(body), &[ObjectId::within(Kind::Table, "app", "users")]);
         schema
     };

@@ -3,6 +3,7 @@
 mod adoption;
 mod backfill;
 mod baseline;
+mod drift;
 mod goto;
 mod history;
 mod places;
@@ -21,6 +22,7 @@ mod waiting;
 mod way_back;
 
 pub use baseline::BaselineOptions;
+pub use drift::DriftOptions;
 pub use goto::GotoOptions;
 pub use goto::RedoOptions;
 pub use readiness::Readiness;
@@ -43,6 +45,7 @@ use crossfade_core::plan::BackfillRequest;
 use crossfade_core::sql::Ident;
 use crossfade_core::step::Action;
 use crossfade_core::step::Phase;
+use crossfade_core::throttle::Settings;
 
 use crate::audit::Audit;
 use crate::config::Config;
@@ -50,6 +53,7 @@ use crate::config::OutOfOrder;
 use crate::error::Error;
 use crate::error::Result;
 use crate::hooks::HookEvent;
+use crate::hooks::Hooks;
 use crate::hooks::Origin;
 use crate::hooks::Teller;
 use crate::hooks::Told;
@@ -64,6 +68,7 @@ use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
 use crate::report::BackfillReport;
 use crate::report::BaselineReport;
+use crate::report::DriftReport;
 use crate::report::GotoReport;
 use crate::report::HistoryReport;
 use crate::report::HooksReport;
@@ -77,6 +82,7 @@ use crate::report::StatusReport;
 use crate::report::ThrottleReport;
 use crate::report::VerifyReport;
 use crate::report::VerifyTable;
+use crate::scratch::ScratchDatabase;
 use crate::source::Embedded;
 use crate::source::FileKind;
 use crate::source::Folder;
@@ -134,6 +140,8 @@ pub struct Migrator {
     /// The run that it is at, where it is one.
     run: Option<Run>,
     teller: Arc<Teller>,
+    /// What it runs in the place of the folder's files.
+    sources: Option<Arc<Vec<SourceFile>>>,
 }
 
 impl Migrator {
@@ -147,6 +155,7 @@ impl Migrator {
             fault: None,
             run: None,
             teller: Arc::default(),
+            sources: None,
         }
     }
 
@@ -225,7 +234,21 @@ impl Migrator {
     }
 
     fn files(&self) -> Result<Vec<SourceFile>> {
-        self.folder().map(|folder| folder.files)
+        match &self.sources {
+            Some(sources) => Ok(sources.to_vec()),
+            None => self.folder().map(|folder| folder.files),
+        }
+    }
+
+    /// The same configuration on a scratch database, with these migrations.
+    fn on_scratch(&self, database: &ScratchDatabase, sources: Arc<Vec<SourceFile>>) -> Migrator {
+        let mut config = self.config.clone();
+        config.out_of_order = OutOfOrder::Allow;
+        // Nobody else is there, and nobody wants to hear of it.
+        config.throttle = Settings::default();
+        config.hooks = Hooks::default();
+        config.backfill.duty = 1.0;
+        Migrator { sources: Some(sources), ..Migrator::new(config, database.target().clone()) }
     }
 
     fn folder(&self) -> Result<Folder> {
@@ -281,6 +304,15 @@ impl Migrator {
     /// When the database can't be read, or the version or the time means nothing.
     pub async fn history(&self, options: &HistoryOptions) -> Result<HistoryReport> {
         trail::report(self, options).await
+    }
+
+    /// Compares the database's schema with what its migrations make on a scratch database. Changes nothing in the database, and needs no right to.
+    ///
+    /// # Errors
+    ///
+    /// When the database can't be read, or the migrations can't be run on a scratch database.
+    pub async fn drift(&self, options: &DriftOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<DriftReport> {
+        drift::report(self, options, observer, stop).await
     }
 
     /// The plans of one migration, or of all that are pending.

@@ -449,6 +449,13 @@ impl<'a> Session<'a> {
         self.store.allow_missing(&self.client, self.lease.epoch, row, plan_id, because).await
     }
 
+    /// Stores a plan that was made elsewhere, as it is.
+    pub async fn record_again(&self, plan: &Plan, up_sql: &str) -> Result<TrackedRow> {
+        let files = PlanFiles { up_sql, down_sql: None };
+        self.store.record(&self.client, self.lease.epoch, plan, &files).await?;
+        self.row(&plan.version).await
+    }
+
     /// A stored plan as it is now.
     pub async fn stored(&self, plan_id: i64) -> Result<StoredPlan> {
         self.store.load(&self.client, plan_id).await

@@ -72,7 +72,7 @@ const UNCOMPARED: &str = "
         UNION ALL SELECT 'language', 'pg_language'::regclass, oid FROM pg_language
         UNION ALL SELECT 'access method', 'pg_am'::regclass, oid FROM pg_am
         UNION ALL SELECT 'transform', 'pg_transform'::regclass, oid FROM pg_transform
-        UNION ALL SELECT 'user mapping', 'pg_user_mapping'::regclass, oid FROM pg_user_mapping
+        UNION ALL SELECT 'user mapping', 'pg_user_mapping'::regclass, umid FROM pg_user_mappings
         UNION ALL SELECT 'base type', 'pg_type'::regclass, oid FROM pg_type WHERE typtype IN ('b', 'p') AND typelem = 0
         ) AS o
      WHERE o.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = o.class AND d.objid = o.oid AND d.deptype = 'e')

@@ -32,8 +32,12 @@ use tokio_postgres::Client;
 use tokio_postgres::Row;
 use tokio_postgres::types::Oid;
 
+use crate::error::Doing as _;
+use crate::error::Error;
 use crate::postgres::IntrospectError;
+use crate::postgres::Target;
 use crate::postgres::introspect;
+use crate::postgres::lease::APPLICATION;
 
 type Result<T, E = tokio_postgres::Error> = std::result::Result<T, E>;
 
@@ -47,6 +51,15 @@ type Result<T, E = tokio_postgres::Error> = std::result::Result<T, E>;
 pub async fn read(client: &Client, own_schema: &str) -> std::result::Result<DatabaseSchema, IntrospectError> {
     introspect::begin(client).await?;
     introspect::end(client, Reader::new(client).read(own_schema).await).await
+}
+
+/// The same over a connection of its own, which waits for a strong lock for some seconds and no longer.
+pub(crate) async fn look(target: &Target, own_schema: &str) -> crate::error::Result<DatabaseSchema> {
+    let client = target.connect(APPLICATION).await?;
+    client.batch_execute("SET lock_timeout = '5s'").await.doing("prepare the session")?;
+    read(&client, own_schema)
+        .await
+        .map_err(|error| Error::failed(format!("could not read the schema of {}", target.display())).caused_by(error))
 }
 
 /// A row of a catalog: the catalog's name, the object, and the column for the columns of relations.

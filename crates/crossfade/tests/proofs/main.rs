@@ -11,6 +11,7 @@ mod blocked;
 mod clients;
 mod crash;
 mod defects;
+mod drift;
 mod embedded;
 mod files;
 #[path = "../../../crossfade-core/tests/corpus/fixture.rs"]

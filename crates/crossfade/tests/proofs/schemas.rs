@@ -14,6 +14,7 @@ use crate::each;
 use crate::fixture::Fixture;
 use crate::server::Database;
 use crate::server::Server;
+use crate::server::main_server;
 use crate::server::servers;
 use crate::snapshot;
 
@@ -40,8 +41,8 @@ fn a_migration_is_found_and_can_be_made_and_taken_back() {
 /// Schemas that have nothing to do with each other.
 #[test]
 fn any_schema_is_made_out_of_any_other() {
-    let all = cases(servers(), |_| true);
-    let strangers = all.iter().zip(all.iter().skip(7)).filter(|((one, _), (other, _))| one.major() == other.major());
+    let all = cases(std::slice::from_ref(main_server()), |_| true);
+    let strangers = all.iter().zip(all.iter().skip(7));
     let label = |((server, one), (_, other)): (&(&'static Server, Fixture), &(&'static Server, Fixture))| {
         let label = format!("{} and {} on {}", one.name, other.name, server.major());
         (label, (*server, one.before.clone(), other.before.clone()))

@@ -141,6 +141,11 @@ const EMPTY: &str = "
             EXECUTE format('DROP SCHEMA %I CASCADE', name);
         END LOOP;
         CREATE SCHEMA public;
+        COMMENT ON SCHEMA public IS 'standard public schema';
+        GRANT USAGE ON SCHEMA public TO PUBLIC;
+        IF current_setting('server_version_num')::integer < 150000 THEN
+            GRANT CREATE ON SCHEMA public TO PUBLIC;
+        END IF;
         DELETE FROM pg_shdepend WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) AND classid = 'pg_default_acl'::regclass;
         DELETE FROM pg_default_acl;
     END $$;
