@@ -3,6 +3,7 @@
 
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command as Process;
@@ -48,7 +49,10 @@ impl Pooler {
             socket = socket_dir.display()
         );
         std::fs::write(&settings, text).expect("its settings are written");
-        let mut process = Process::new("pgbouncer");
+        // Debian puts it where an ordinary user's PATH does not lead.
+        let known =
+            ["/usr/sbin/pgbouncer", "/usr/local/sbin/pgbouncer"].into_iter().find(|path| Path::new(path).exists());
+        let mut process = Process::new(known.unwrap_or("pgbouncer"));
         process.arg("-q").arg(&settings).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if nix::unistd::geteuid().is_root() {
             process.uid(owner.uid()).gid(owner.gid());
