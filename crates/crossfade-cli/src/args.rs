@@ -94,6 +94,8 @@ pub enum Command {
     Goto(GotoArgs),
     /// Show what differs between the files and what was run, and accept it
     Repair(RepairArgs),
+    /// Put one file in the place of all up to a version, once both are proven to make the same
+    Squash(SquashArgs),
     /// Drop what contract retained
     Purge(RunArgs),
     /// Give pending files that come too late, or have the number of another, the next free numbers
@@ -272,6 +274,26 @@ pub struct GotoArgs {
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
+}
+
+/// Of `squash`.
+#[derive(Debug, Args)]
+pub struct SquashArgs {
+    /// All files up to this version become one, which has this version
+    #[arg(long, value_name = "VERSION")]
+    pub to: String,
+    /// What it is called
+    #[arg(long, value_name = "NAME", default_value = "squashed")]
+    pub name: String,
+    /// Prove it, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Do not ask the database whether all of it is applied there
+    #[arg(long)]
+    pub offline: bool,
+    /// Where both are run.
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
 }
 
 /// Of `repair`.

@@ -56,6 +56,7 @@ fn help_is_the_reference() {
         "redo",
         "goto",
         "repair",
+        "squash",
         "purge",
         "renumber",
         "pause",

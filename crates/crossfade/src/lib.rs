@@ -79,6 +79,7 @@ pub use migrator::RenumberOptions;
 pub use migrator::RepairAction;
 pub use migrator::RepairOptions;
 pub use migrator::RunOptions;
+pub use migrator::SquashOptions;
 pub use migrator::StartOptions;
 pub use postgres::Target;
 pub use source::Embedded;

@@ -9,6 +9,7 @@ mod history;
 mod hooks;
 mod renumber;
 mod repair;
+mod squash;
 mod wait;
 
 mod adopt;
@@ -42,6 +43,7 @@ pub use renumber::RenumberedMigration;
 pub use repair::Change;
 pub use repair::RepairMigration;
 pub use repair::RepairReport;
+pub use squash::SquashReport;
 pub use wait::WaitReport;
 
 /// The format of the documents here.

@@ -22,6 +22,7 @@ mod repair;
 mod resume;
 mod rollback;
 mod sources;
+mod squash;
 mod status;
 mod throttle;
 mod verify;
@@ -164,6 +165,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Redo(args) => redo::run(args, context).await,
         Command::Goto(args) => goto::run(args, context).await,
         Command::Repair(args) => repair::run(args, context).await,
+        Command::Squash(args) => squash::run(args, context).await,
         Command::Purge(args) => purge::run(&args, context).await,
         Command::Renumber(args) => renumber::run(args, context).await,
         Command::Pause(args) => pause::run(&args, context).await,

@@ -16,6 +16,7 @@ pub mod renumber;
 pub mod repair;
 pub mod run;
 pub mod script;
+pub mod squash;
 pub mod status;
 #[cfg(test)]
 mod tests;

@@ -141,7 +141,7 @@ fn states(rows: &[TrackedRow]) -> Vec<(&str, State, i64)> {
 }
 
 /// How the scratch database is to be like the live one: roles, and what decides where an unqualified name is made.
-async fn likeness(client: &Client) -> Result<Likeness> {
+pub(super) async fn likeness(client: &Client) -> Result<Likeness> {
     let query = "SELECT current_setting('server_version_num')::int4 / 10000, current_user::text, current_setting('search_path'), \
                  current_setting('TimeZone'), ARRAY(SELECT rolname::text FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1)";
     let row = client.query_typed_one(query, &[]).await.doing("ask for roles and settings")?;
@@ -234,7 +234,7 @@ async fn repeat_all(
 
 /// Runs files to their ends. On tables that nobody uses they run at once. What can't be done in that way (it stands there for rows, or is in a file with
 /// something that waits) is run as it was on the live database: on tables that somebody uses.
-async fn run_whole(
+pub(super) async fn run_whole(
     migrator: &Migrator,
     home: &ScratchHome,
     database: &ScratchDatabase,

@@ -12,6 +12,7 @@ mod readiness;
 mod renumber;
 mod repair;
 mod session;
+mod squash;
 mod squashed;
 mod start;
 mod status;
@@ -29,6 +30,7 @@ pub use readiness::Readiness;
 pub use renumber::RenumberOptions;
 pub use repair::RepairAction;
 pub use repair::RepairOptions;
+pub use squash::SquashOptions;
 pub use start::StartOptions;
 pub use steering::LiveChange;
 pub use trail::HistoryOptions;
@@ -78,6 +80,7 @@ use crate::report::RenumberReport;
 use crate::report::RepairReport;
 use crate::report::RunMigration;
 use crate::report::RunReport;
+use crate::report::SquashReport;
 use crate::report::StatusReport;
 use crate::report::ThrottleReport;
 use crate::report::VerifyReport;
@@ -584,6 +587,20 @@ impl Migrator {
         stop: &Stop,
     ) -> Result<RepairReport> {
         repair::run(self, options, observer, stop).await
+    }
+
+    /// Puts one file in the place of all up to a version, once both were run on scratch databases and make the same.
+    ///
+    /// # Errors
+    ///
+    /// When not all of it is applied, a file can't be a part of one, the two do not make the same, or a file can't be written.
+    pub async fn squash(
+        &self,
+        options: &SquashOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<SquashReport> {
+        squash::run(self, options, observer, stop).await
     }
 
     /// Goes down or up until this version is the newest one. The whole way is looked at before its first step.

@@ -129,6 +129,16 @@ impl Folder {
         format!("{up}{HEAD}{down}")
     }
 
+    /// A migration with this text, as a file relative to the folder. It has no way back.
+    pub(super) fn file_of(&self, path: &Path, version: &str, name: &str, text: &str) -> (PathBuf, String) {
+        let up = self.names(path, version, name).up;
+        let Some(markers) = self.layout.markers() else { return (up, text.to_owned()) };
+        let begin = markers.first().map(|marker| format!("{marker}\n")).unwrap_or_default();
+        // dbmate knows of no file without a way back.
+        let end = if self.layout == Layout::Dbmate { format!("\n{}\n", markers.way_back()) } else { String::new() };
+        (up, format!("{begin}{text}{end}"))
+    }
+
     /// Where the way back of a migration would have to be written that has none.
     pub(crate) fn where_to_write_the_way_back(&self, file: &SourceFile) -> Option<String> {
         let name = file.path.file_name()?.to_str()?;

@@ -18,6 +18,7 @@ mod plain;
 mod renaming;
 mod sections;
 mod sqitch;
+mod squashing;
 mod text;
 mod version;
 
@@ -38,6 +39,7 @@ pub use making::Wish;
 pub use renaming::Renumbered;
 pub use renaming::rename;
 pub(crate) use sqitch::project as sqitch_project;
+pub use squashing::Squashing;
 pub use version::VersionKey;
 pub use version::compare_versions;
 

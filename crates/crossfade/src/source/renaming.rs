@@ -94,6 +94,16 @@ pub fn rename(renumbered: &[Renumbered]) -> Result<()> {
 
 /// What is renamed for a migration.
 fn renamings(layout: Layout, file: &SourceFile, version: &str) -> Vec<(PathBuf, PathBuf)> {
+    let renamed = |path: PathBuf| {
+        let name = with_version(path.file_name()?.to_str()?, version)?;
+        let to = path.with_file_name(name);
+        Some((path, to))
+    };
+    all_of(layout, file).into_iter().filter_map(renamed).collect()
+}
+
+/// The files of a migration, or the folder that they stand in.
+pub(super) fn all_of(layout: Layout, file: &SourceFile) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     match layout {
         Layout::Folders | Layout::Prisma => paths.extend(file.path.parent().map(Path::to_owned)),
@@ -115,12 +125,7 @@ fn renamings(layout: Layout, file: &SourceFile, version: &str) -> Vec<(PathBuf, 
             paths.extend(settings);
         }
     }
-    let renamed = |path: PathBuf| {
-        let name = with_version(path.file_name()?.to_str()?, version)?;
-        let to = path.with_file_name(name);
-        Some((path, to))
-    };
-    paths.into_iter().filter_map(renamed).collect()
+    paths
 }
 
 /// A file's name with another version.

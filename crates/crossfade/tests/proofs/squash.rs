@@ -4,8 +4,11 @@ use crossfade::ErrorKind;
 use crossfade::GotoOptions;
 use crossfade::RepairAction;
 use crossfade::RepairOptions;
+use crossfade::SquashOptions;
 use crossfade::Stop;
 use crossfade::observer::Unobserved;
+use crossfade::report::SquashReport;
+use crossfade::scratch::ScratchPlace;
 use crossfade_core::journal::State;
 use crossfade_core::squash::Piece;
 use crossfade_core::squash::compose;
@@ -181,5 +184,139 @@ fn a_line_that_can_not_be_read_runs_nothing_twice() {
             let refused = Command::Migrate.on(&project.migrator).await.expect_err("it can't be read");
             assert!(refused.contains("can't be read"), "{refused}");
         }
+    });
+}
+
+/// `crossfade squash --to VERSION`, with the server of the proofs for its scratch databases.
+async fn squash(
+    database: &Database,
+    project: &Project,
+    to: &str,
+    dry_run: bool,
+) -> Result<SquashReport, crossfade::Error> {
+    let options = SquashOptions {
+        to: to.to_owned(),
+        name: "squashed".to_owned(),
+        dry_run,
+        offline: false,
+        scratch: ScratchPlace::Server(Box::new(database.target())),
+    };
+    project.migrator.squash(&options, &mut Unobserved, &Stop::default()).await
+}
+
+/// A folder in a folder of its own, as the moved files go beside it, with all of it applied.
+async fn before(files: &[(&str, &str)]) -> (Database, Project) {
+    let database = Database::create(main_server()).await;
+    let project = Project::with(&database, &[], |config| config.migrations.push("migrations"));
+    std::fs::create_dir(project.path().join("migrations")).expect("a folder is made");
+    for (name, text) in files {
+        project.write(&format!("migrations/{name}"), text);
+    }
+    let options = crossfade::MigrateOptions { complete: true, ..crossfade::MigrateOptions::default() };
+    project.migrator.migrate(options, &mut Unobserved, &Stop::default()).await.expect("the files can be run");
+    (database, project)
+}
+
+/// What stands in the folder, and beside it.
+fn listed(project: &Project) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut folders = vec![project.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("it can be read").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.push(path.strip_prefix(project.path()).expect("it is below").display().to_string());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+const FILES: [(&str, &str); 4] = [
+    ("001_users.sql", OLD[0].2),
+    ("002_rename.sql", OLD[1].2),
+    ("003_state.sql", OLD[2].2),
+    ("003_state_down.sql", "ALTER TABLE users DROP COLUMN state; DROP TYPE state;"),
+];
+
+#[test]
+fn files_become_one_that_old_and_new_databases_understand() {
+    run(async {
+        let (database, project) = before(&FILES).await;
+        let shown = squash(&database, &project, "3", true).await.expect("it can be proven");
+        assert_eq!((shown.replaces.join(" "), shown.notes.len()), ("001 002 003".to_owned(), 0));
+        assert_eq!(listed(&project).len(), 4, "nothing was written");
+        let done = squash(&database, &project, "3", false).await.expect("it is squashed");
+        assert!(done.objects > 3, "{done:?}");
+        let expected = [
+            "migrations/003_squashed.sql",
+            "migrations_squashed/003/001_users.sql",
+            "migrations_squashed/003/002_rename.sql",
+            "migrations_squashed/003/003_state.sql",
+            "migrations_squashed/003/003_state_down.sql",
+        ];
+        assert_eq!(listed(&project), expected);
+        project.write("migrations/004_next.sql", NEXT.1);
+        let status = project.migrator.status().await.expect("the status can be read");
+        assert!(status.problems.is_empty(), "{:?}", status.problems);
+        assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+        let new = Database::create(main_server()).await;
+        let again = Project::with(&new, &[], |config| config.migrations = project.path().join("migrations"));
+        assert_eq!(Command::Migrate.on(&again.migrator).await, Ok(Some(State::Applied)));
+        let (of_old, of_new) = (Snapshot::take(&database).await, Snapshot::take(&new).await);
+        assert_eq!((of_old.schema_difference(&of_new), of_old.row_difference(&of_new)), (None, None));
+        // Squashed again, it is known to both.
+        squash(&database, &project, "4", false).await.expect("it is squashed again");
+        for (project, versions) in [(&project, "001002003004"), (&again, "003004")] {
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+            let database = if versions.len() > 6 { &database } else { &new };
+            let rows = "SELECT string_agg(version, '' ORDER BY version) FROM crossfade.schema_migrations";
+            assert_eq!(database.value(rows).await, versions);
+        }
+        let left = database.value("SELECT count(*) FROM pg_database WHERE datname LIKE 'crossfade_scratch%'").await;
+        assert_eq!(left, "0");
+    });
+}
+
+#[test]
+fn what_would_not_make_the_same_is_refused_and_nothing_is_touched() {
+    run(async {
+        // A session of its own for each file; in one file the first speaks for the second.
+        let leaking = [
+            ("001_app.sql", "CREATE SCHEMA app; SET search_path = app; CREATE TABLE one (id integer);"),
+            ("002_two.sql", "CREATE TABLE two (id integer);"),
+        ];
+        let (database, project) = before(&leaking).await;
+        let error = squash(&database, &project, "2", false).await.expect_err("two would be another table");
+        assert_eq!(error.kind(), ErrorKind::Refused, "{}", said(&error));
+        assert!(said(&error).contains("app.two") && said(&error).contains("search_path"), "{}", said(&error));
+        assert_eq!(listed(&project), ["migrations/001_app.sql", "migrations/002_two.sql"]);
+
+        let alone = [("001_a.sql", "CREATE TABLE a ();"), ("002_b.sql", "-- crossfade: no-transaction\nVACUUM a;")];
+        let (database, project) = before(&alone).await;
+        let error = squash(&database, &project, "2", false).await.expect_err("it is no transaction");
+        assert!(said(&error).contains("does not run in one transaction"), "{}", said(&error));
+        assert_eq!(listed(&project).len(), 2);
+    });
+}
+
+#[test]
+fn what_is_not_applied_or_alone_is_not_squashed() {
+    run(async {
+        let (database, project) = before(&FILES[..2]).await;
+        project.write("migrations/003_state.sql", OLD[2].2);
+        let error = squash(&database, &project, "3", false).await.expect_err("003 is pending");
+        assert!(said(&error).contains("003 state is pending"), "{}", said(&error));
+        project.write("migrations/002_rename.sql", "ALTER TABLE users RENAME COLUMN email TO mail");
+        let error = squash(&database, &project, "2", false).await.expect_err("002 is another one");
+        assert!(said(&error).contains("was changed after it was run"), "{}", said(&error));
+        let error = squash(&database, &project, "1", false).await.expect_err("it is one file");
+        assert!(said(&error).contains("there is one file only"), "{}", said(&error));
+        let error = squash(&database, &project, "9", false).await.expect_err("there is no such file");
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert_eq!(listed(&project).len(), 3);
     });
 }
