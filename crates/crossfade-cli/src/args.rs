@@ -114,6 +114,8 @@ pub enum Command {
     Verify(VersionArgs),
     /// Compare the database's schema with what its migrations make on a scratch database
     Drift(DriftArgs),
+    /// Go every way back on a scratch database, and compare where it leads
+    Test(TestArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
     Backfill(BackfillArgs),
     /// Take over the history of another migration tool; its files stay as they are
@@ -376,6 +378,20 @@ pub struct DriftArgs {
     #[arg(long)]
     pub reverse: bool,
     /// Where the scratch database is made.
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
+}
+
+/// Of `test`.
+#[derive(Debug, Args)]
+pub struct TestArgs {
+    /// Only these migrations
+    #[arg(value_name = "VERSION")]
+    pub versions: Vec<String>,
+    /// Statements that fill the tables before each migration; then the rows are compared, too. What does not fit a version's schema is left out there
+    #[arg(long, value_name = "FILE")]
+    pub seed: Option<PathBuf>,
+    /// Where the scratch databases are made.
     #[command(flatten)]
     pub scratch: ScratchArgs,
 }

@@ -65,6 +65,7 @@ fn help_is_the_reference() {
         "wait",
         "verify",
         "drift",
+        "test",
         "backfill",
         "adopt",
         "completions",

@@ -95,6 +95,28 @@ async fn no_hook_is_called_for_what_is_run_on_a_scratch_database() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_way_back_that_does_not_restore_is_shown_with_what_would() {
+    let scene = Scene::new().await;
+    scene.write("migrations/002_more.sql", "CREATE TABLE posts (id integer); CREATE INDEX by_email ON users (email);");
+    scene.write("migrations/002_more_down.sql", "DROP TABLE posts;");
+    scene.write("migrations/003_tags.sql", "CREATE TABLE tags (id integer);");
+    scene.write("migrations/003_tags_down.sql", "DROP TABLE tags;");
+    let url = scene.server.url("postgres");
+    let wrong = scene.call(&["test", "--scratch-url", &url]);
+    assert_eq!(wrong.status.code(), Some(3), "{}", text(&wrong.stderr));
+    let said = text(&wrong.stdout);
+    insta::assert_snapshot!(said.rsplit_once('✗').unwrap().0);
+    assert!(said.contains("✗ 1 of 3 migrations: a way does not lead where it should"), "{said}");
+    let right = scene.call(&["test", "003", "--json", "--scratch-url", &url]);
+    assert_eq!(right.status.code(), Some(0), "{}", text(&right.stderr));
+    let document: Value = serde_json::from_slice(&right.stdout).unwrap();
+    let ways: Vec<&Value> =
+        document["migrations"][0]["ways"].as_array().unwrap().iter().map(|way| &way["way"]).collect();
+    assert_eq!(ways, ["down", "up_again"]);
+    assert_eq!(scene.call(&["test", "--seed", "nowhere.sql"]).status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_scratch_server_that_is_not_there_is_named_and_its_password_is_not() {
     let scene = Scene::new().await;
     scene.write("crossfade.toml", "scratch = \"postgres://me:secret@127.0.0.1:1/x\"\n");

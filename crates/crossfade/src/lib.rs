@@ -81,6 +81,7 @@ pub use migrator::RepairOptions;
 pub use migrator::RunOptions;
 pub use migrator::SquashOptions;
 pub use migrator::StartOptions;
+pub use migrator::TestOptions;
 pub use postgres::Target;
 pub use source::Embedded;
 pub use stop::Stop;

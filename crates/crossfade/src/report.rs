@@ -10,6 +10,7 @@ mod hooks;
 mod renumber;
 mod repair;
 mod squash;
+mod tested;
 mod wait;
 
 mod adopt;
@@ -44,6 +45,11 @@ pub use repair::Change;
 pub use repair::RepairMigration;
 pub use repair::RepairReport;
 pub use squash::SquashReport;
+pub use tested::ChangedRows;
+pub use tested::TestReport;
+pub use tested::TestedMigration;
+pub use tested::TestedWay;
+pub use tested::Way;
 pub use wait::WaitReport;
 
 /// The format of the documents here.

@@ -24,6 +24,7 @@ mod rollback;
 mod sources;
 mod squash;
 mod status;
+mod test;
 mod throttle;
 mod verify;
 mod wait;
@@ -157,6 +158,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Status => status::run(context).await,
         Command::History(args) => history::run(args, context).await,
         Command::Drift(args) => drift::run(&args, context).await,
+        Command::Test(args) => test::run(args, context).await,
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Baseline(args) => baseline::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,

@@ -18,6 +18,7 @@ pub mod run;
 pub mod script;
 pub mod squash;
 pub mod status;
+pub mod tested;
 #[cfg(test)]
 mod tests;
 pub mod throttle;

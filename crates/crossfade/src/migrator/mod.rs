@@ -6,6 +6,7 @@ mod baseline;
 mod drift;
 mod goto;
 mod history;
+mod on_scratch;
 mod places;
 mod planning;
 mod readiness;
@@ -17,6 +18,7 @@ mod squashed;
 mod start;
 mod status;
 mod steering;
+mod there_and_back;
 mod tolerance;
 mod trail;
 mod waiting;
@@ -33,6 +35,7 @@ pub use repair::RepairOptions;
 pub use squash::SquashOptions;
 pub use start::StartOptions;
 pub use steering::LiveChange;
+pub use there_and_back::TestOptions;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
 
@@ -82,6 +85,7 @@ use crate::report::RunMigration;
 use crate::report::RunReport;
 use crate::report::SquashReport;
 use crate::report::StatusReport;
+use crate::report::TestReport;
 use crate::report::ThrottleReport;
 use crate::report::VerifyReport;
 use crate::report::VerifyTable;
@@ -316,6 +320,15 @@ impl Migrator {
     /// When the database can't be read, or the migrations can't be run on a scratch database.
     pub async fn drift(&self, options: &DriftOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<DriftReport> {
         drift::report(self, options, observer, stop).await
+    }
+
+    /// Goes every way back of the folder's migrations on a scratch database, and compares where it leads. The database is not connected to.
+    ///
+    /// # Errors
+    ///
+    /// When the files can't be read, or there is no scratch database to be had. A way that is wrong stands in the report.
+    pub async fn test(&self, options: &TestOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<TestReport> {
+        there_and_back::test(self, options, observer, stop).await
     }
 
     /// The plans of one migration, or of all that are pending.

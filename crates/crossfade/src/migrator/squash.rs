@@ -17,6 +17,7 @@ use tokio_postgres::Client;
 
 use super::Migrator;
 use super::drift;
+use super::on_scratch;
 use super::same_version;
 use super::tolerance;
 use crate::error::Doing as _;
@@ -185,7 +186,7 @@ fn composed(files: &[SourceFile]) -> Result<String> {
 async fn outcome(migrator: &Migrator, home: &ScratchHome, files: &[SourceFile], stop: &Stop) -> Result<Outcome> {
     let database = home.database().await?;
     let made = async {
-        drift::run_whole(migrator, home, &database, files, stop).await?;
+        on_scratch::run_whole(migrator, home, &database, files, stop).await?;
         let own = migrator.config.schema.as_str();
         let schema = schema::look(database.target(), own).await?;
         let client = database.target().connect(APPLICATION).await?;

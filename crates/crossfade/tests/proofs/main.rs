@@ -44,6 +44,7 @@ mod squash;
 mod stress;
 mod survival;
 mod sync;
+mod there_and_back;
 mod throttle;
 mod throughput;
 mod types;
