@@ -276,8 +276,7 @@ fn files_become_one_that_old_and_new_databases_understand() {
             let rows = "SELECT string_agg(version, '' ORDER BY version) FROM crossfade.schema_migrations";
             assert_eq!(database.value(rows).await, versions);
         }
-        let left = database.value("SELECT count(*) FROM pg_database WHERE datname LIKE 'crossfade_scratch%'").await;
-        assert_eq!(left, "0");
+        // That scratch databases are removed is proven where nobody else makes any: in `scratch::database`.
     });
 }
 
