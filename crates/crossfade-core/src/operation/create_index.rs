@@ -281,8 +281,19 @@ fn attach(
     branches: &[Branch],
     undo: Vec<Sql>,
 ) {
-    let locks =
+    let mut locks: Vec<TableLock> =
         branches.iter().map(|branch| TableLock::only(branch.table.clone(), LockMode::AccessExclusive)).collect();
+    for branch in branches {
+        // The index that it is attached to may be complete with it, and the one above that, too: the server locks the tables above for that (seen in 15.20).
+        let above = |name: &TableName| cx.catalog.table(name).and_then(|table| table.partition_of.clone());
+        let mut next = above(&branch.table).and_then(|parent| above(&parent));
+        while let Some(name) = next {
+            next = above(&name);
+            locks.push(TableLock::only(name, LockMode::AccessExclusive));
+        }
+    }
+    locks.sort();
+    locks.dedup();
     let statements = branches.iter().filter_map(|branch| {
         branch.parent.as_ref().map(|parent| sql!("ALTER INDEX {} ATTACH PARTITION {}", parent, branch.index))
     });
