@@ -114,6 +114,8 @@ pub enum Command {
     Verify(VersionArgs),
     /// Compare the database's schema with what its migrations make on a scratch database
     Drift(DriftArgs),
+    /// Look at the migration files as CI does: order and changes against a base branch, syntax, ways back
+    Check(CheckArgs),
     /// Go every way back on a scratch database, and compare where it leads
     Test(TestArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
@@ -380,6 +382,32 @@ pub struct DriftArgs {
     /// Where the scratch database is made.
     #[command(flatten)]
     pub scratch: ScratchArgs,
+}
+
+/// Of `check`.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The branch or commit to compare with; else `base` in crossfade.toml, else what the CI system says the request is for
+    #[arg(long, value_name = "REF")]
+    pub base: Option<String>,
+    /// Plan what is new on a scratch database, too
+    #[arg(long)]
+    pub scratch: bool,
+    /// How to show it
+    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
+    pub format: CheckFormat,
+    /// Where the scratch database is made; with it goes --scratch.
+    #[command(flatten)]
+    pub place: ScratchArgs,
+}
+
+/// How to show what `check` found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum CheckFormat {
+    /// For people
+    Text,
+    /// Annotations of GitHub Actions, on the lines of the request
+    Github,
 }
 
 /// Of `test`.

@@ -65,6 +65,7 @@ fn help_is_the_reference() {
         "wait",
         "verify",
         "drift",
+        "check",
         "test",
         "backfill",
         "adopt",

@@ -52,6 +52,20 @@ pub struct Config {
     pub scratch: Option<SecretUrl>,
     /// What `drift` passes over.
     pub drift: DriftConfig,
+    /// The branch or commit that `check` compares with.
+    pub base: Option<String>,
+    /// Whether `check` wants a way back of every new file.
+    pub downs: Downs,
+}
+
+/// Whether every new file must have a way back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Downs {
+    /// It may be without one.
+    #[default]
+    Allow,
+    /// It must have one.
+    Require,
 }
 
 /// A URL that may hold a password, and is never shown.
@@ -117,6 +131,8 @@ impl Default for Config {
             hooks: Hooks::default(),
             scratch: None,
             drift: DriftConfig::default(),
+            base: None,
+            downs: Downs::default(),
         }
     }
 }
@@ -136,6 +152,8 @@ struct File {
     hooks: Vec<toml::Spanned<HookTable>>,
     scratch: Option<String>,
     drift: Option<Drift>,
+    base: Option<String>,
+    downs: Option<toml::Spanned<String>>,
 }
 
 #[derive(Deserialize)]
@@ -188,7 +206,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …, [[hooks]] …")
+                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, base, downs, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …, [[hooks]] …")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -230,6 +248,18 @@ impl Config {
             config.retain = duration(retain)?;
         }
         config.scratch = file.scratch.map(SecretUrl);
+        config.base = file.base;
+        if let Some(downs) = &file.downs {
+            config.downs = match downs.get_ref().as_str() {
+                "allow" => Downs::Allow,
+                "require" => Downs::Require,
+                other => {
+                    let at = place(text, downs.span().start);
+                    return Err(Error::usage(format!("{}{at}: \"{other}\" is no rule for ways back", path.display()))
+                        .hint("write \"allow\" or \"require\""));
+                }
+            };
+        }
         config.drift.ignore = file.drift.and_then(|drift| drift.ignore).unwrap_or_default();
         if let Some(locks) = &file.locks {
             if let Some(timeout) = &locks.timeout {
@@ -342,6 +372,7 @@ mod tests {
         assert!(error("layout = \"gose\"").starts_with("crossfade.toml:1:10: \"gose\" is no layout"));
         assert!(error("out_of_order = true").starts_with("crossfade.toml:1:16: invalid type"));
         assert!(error("out_of_order = \"yes\"").starts_with("crossfade.toml:1:16: \"yes\" is no way"));
+        assert!(error("downs = \"yes\"").starts_with("crossfade.toml:1:9: \"yes\" is no rule for ways back"));
         assert!(error("[backfill]\nwal = \"4\"").starts_with("crossfade.toml:2:7: \"4\" has no unit"));
         assert!(error("[backfill]\nworkers = 0").starts_with("crossfade.toml:2:11: workers is 0"));
         assert!(error("[backfill]\nduty = 1.5").starts_with("crossfade.toml:2:8: duty is 1.5"));

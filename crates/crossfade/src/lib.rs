@@ -66,6 +66,7 @@ pub use error::ErrorKind;
 pub use error::Result;
 pub use migrator::BackfillOptions;
 pub use migrator::BaselineOptions;
+pub use migrator::CheckOptions;
 pub use migrator::DriftOptions;
 pub use migrator::GotoOptions;
 pub use migrator::HistoryOptions;

@@ -3,6 +3,7 @@
 //! Each has a `format` that grows when a reader could misread it; fields are added freely.
 
 mod baseline;
+mod check;
 mod drift;
 mod goto;
 mod history;
@@ -26,6 +27,10 @@ use serde::Serialize;
 
 pub use baseline::BaselineMigration;
 pub use baseline::BaselineReport;
+pub use check::CheckFinding;
+pub use check::CheckReport;
+pub use check::CheckedBase;
+pub use check::CheckedPlan;
 pub use drift::ChangeReport;
 pub use drift::DriftReport;
 pub use drift::Towards;

@@ -3,6 +3,7 @@
 mod adopt;
 mod backfill;
 mod baseline;
+mod check;
 mod completions;
 mod contract;
 pub mod demo;
@@ -158,6 +159,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Status => status::run(context).await,
         Command::History(args) => history::run(args, context).await,
         Command::Drift(args) => drift::run(&args, context).await,
+        Command::Check(args) => check::run(&args, context).await,
         Command::Test(args) => test::run(args, context).await,
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Baseline(args) => baseline::run(args, context).await,

@@ -2,6 +2,7 @@
 
 pub mod adopt;
 pub mod baseline;
+pub mod check;
 pub mod drift;
 pub mod error;
 pub mod findings;

@@ -3,6 +3,7 @@
 mod adoption;
 mod backfill;
 mod baseline;
+mod check;
 mod drift;
 mod goto;
 mod history;
@@ -25,6 +26,7 @@ mod waiting;
 mod way_back;
 
 pub use baseline::BaselineOptions;
+pub use check::CheckOptions;
 pub use drift::DriftOptions;
 pub use goto::GotoOptions;
 pub use goto::RedoOptions;
@@ -73,6 +75,7 @@ use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
 use crate::report::BackfillReport;
 use crate::report::BaselineReport;
+use crate::report::CheckReport;
 use crate::report::DriftReport;
 use crate::report::GotoReport;
 use crate::report::HistoryReport;
@@ -329,6 +332,16 @@ impl Migrator {
     /// When the files can't be read, or there is no scratch database to be had. A way that is wrong stands in the report.
     pub async fn test(&self, options: &TestOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<TestReport> {
         there_and_back::test(self, options, observer, stop).await
+    }
+
+    /// What the folder shows before any database sees it: order and changed files against a base branch, syntax, ways back. The database is not connected
+    /// to.
+    ///
+    /// # Errors
+    ///
+    /// When the folder or the base can't be read. What is wrong with the files stands in the report.
+    pub async fn check(&self, options: &CheckOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<CheckReport> {
+        check::check(self, options, observer, stop).await
     }
 
     /// The plans of one migration, or of all that are pending.
