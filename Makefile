@@ -8,10 +8,10 @@ SEED := $(shell date +%s)
 ROWS := 100000
 TURNS := 3
 
-.PHONY: help demo test soak bench build lint laws clean
+.PHONY: help demo test soak bench bench-runner build lint laws clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 demo: ## a live migration under load on a scratch server
 	@scripts/setup > /dev/null
