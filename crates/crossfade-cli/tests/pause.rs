@@ -79,7 +79,7 @@ impl Scene {
 
 fn command(server: &ScratchServer, folder: &Path, arguments: &[&str]) -> Command {
     let mut run = Command::new(env!("CARGO_BIN_EXE_crossfade"));
-    run.args(arguments).current_dir(folder).env("DATABASE_URL", server.url("postgres"));
+    run.args(arguments).current_dir(folder).env("DATABASE_URL", server.url("postgres")).env("CROSSFADE_ACTOR", "ann");
     run.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     run
 }
@@ -106,24 +106,24 @@ async fn a_second_process_pauses_and_resumes() {
     // The query holds it up no more; the person does.
     scene.until(|status| {
         let waited = status["waited"].as_array().unwrap();
-        status["pause"]["by"] == "postgres" && waited.iter().any(|waited| waited["signal"] == "pause")
+        status["pause"]["by"] == "ann" && waited.iter().any(|waited| waited["signal"] == "pause")
     });
     let status = scene.json(&["status"]);
     let reason = status["migrations"][0]["pause"]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("paused by postgres on ") && reason.ends_with("Z: sale until noon"), "{reason}");
+    assert!(reason.starts_with("paused by ann on ") && reason.ends_with("Z: sale until noon"), "{reason}");
 
     let shown = scene.json(&["throttle", "duty=0.5", "slots=2GB"]);
     let duty = &shown["settings"][0];
     assert_eq!(
         (&duty["key"], &duty["value"], &duty["source"], &duty["set_by"]),
-        (&"duty".into(), &"0.5".into(), &"live".into(), &"postgres".into())
+        (&"duty".into(), &"0.5".into(), &"live".into(), &"ann".into())
     );
     let wrong = scene.call(&["throttle", "replica_lag=5"]);
     assert_eq!(wrong.status.code(), Some(2));
     assert!(said(&wrong).contains("replica_lag: \"5\" has no unit"), "{}", said(&wrong));
     let table = said(&scene.call(&["throttle", "slots=default"]));
     assert!(
-        table.contains("live: postgres on ")
+        table.contains("live: ann on ")
             && table.lines().any(|line| line.starts_with("slots") && line.ends_with("default")),
         "{table}"
     );
@@ -133,7 +133,7 @@ async fn a_second_process_pauses_and_resumes() {
     let ended = migrate.wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", said(&ended));
     let told = said(&ended);
-    assert!(told.contains("waits: the query says 1") && told.contains("waits: paused by postgres"), "{told}");
+    assert!(told.contains("waits: the query says 1") && told.contains("waits: paused by ann"), "{told}");
     assert!(told.contains("goes on after ") && told.contains("001 rename is ready"), "{told}");
     assert_eq!(scene.call(&["resume"]).status.code(), Some(3), "nothing is paused");
 }
@@ -165,7 +165,7 @@ async fn a_signal_ends_a_wait_at_once() {
     assert!(begun.elapsed() < Duration::from_secs(2), "it took {:?}", begun.elapsed());
     let refused = scene.call(&["migrate"]);
     assert_eq!(refused.status.code(), Some(3));
-    assert!(said(&refused).contains("migration 001 is paused by postgres on "), "{}", said(&refused));
+    assert!(said(&refused).contains("migration 001 is paused by ann on "), "{}", said(&refused));
     assert!(said(&refused).contains("hint: `crossfade resume 001` lets it go on"), "{}", said(&refused));
     let resumed = scene.call(&["resume", "001"]);
     assert!(said(&resumed).contains("`crossfade migrate` goes on"), "{}", said(&resumed));

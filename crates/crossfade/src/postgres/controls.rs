@@ -197,9 +197,10 @@ impl Store {
             return Ok(());
         };
         let upsert = sql!(
-            "INSERT INTO {}.throttle_settings (key, value, host, until) VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4)) \
+            "INSERT INTO {}.throttle_settings (key, value, host, until, set_by) \
+             VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4), coalesce($5, session_user::text)) \
              ON CONFLICT (key) DO UPDATE SET value = excluded.value, host = excluded.host, until = excluded.until, \
-             set_by = session_user, set_at = clock_timestamp()",
+             set_by = excluded.set_by, set_at = clock_timestamp()",
             self.schema
         );
         client
@@ -210,6 +211,7 @@ impl Store {
                     (&value, Type::TEXT),
                     (&self.run.host, Type::TEXT),
                     (&seconds, Type::FLOAT8),
+                    (&self.run.audit.actor, Type::TEXT),
                 ],
             )
             .await
