@@ -116,6 +116,8 @@ pub enum Command {
     Drift(DriftArgs),
     /// Look at the migration files as CI does: order and changes against a base branch, syntax, ways back
     Check(CheckArgs),
+    /// Say what the files would do to those who use the database meanwhile: locks, rewrites, what breaks, and what to write instead
+    Lint(LintArgs),
     /// Go every way back on a scratch database, and compare where it leads
     Test(TestArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
@@ -399,6 +401,26 @@ pub struct CheckArgs {
     /// Where the scratch database is made; with it goes --scratch.
     #[command(flatten)]
     pub place: ScratchArgs,
+}
+
+/// Of `lint`.
+#[derive(Debug, Args)]
+pub struct LintArgs {
+    /// Files and folders; without any, the migrations folder
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Exit with code 3 when something as bad as this is found
+    #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LintLevel::Error)]
+    pub fail_on: LintLevel,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LintLevel {
+    Error,
+    Warning,
+    Note,
+    Never,
 }
 
 /// How to show what `check` found.

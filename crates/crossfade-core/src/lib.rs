@@ -8,6 +8,7 @@ pub mod backfill;
 pub mod catalog;
 pub mod finding;
 pub mod journal;
+pub mod lint;
 pub mod lock;
 pub mod migration;
 pub mod operation;

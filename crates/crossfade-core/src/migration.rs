@@ -68,8 +68,7 @@ pub fn checksum(text: &str) -> String {
     })
 }
 
-const DIRECTIVES: &str =
-    "up EXPR, up(COLUMN) EXPR, down EXPR, down(COLUMN) EXPR, direct REASON, undo SQL, phase PHASE, no-transaction";
+const DIRECTIVES: &str = "up EXPR, up(COLUMN) EXPR, down EXPR, down(COLUMN) EXPR, direct REASON, undo SQL, phase PHASE, no-transaction, allow RULE REASON, allow-file RULE REASON";
 
 impl Migration {
     /// Reads a file's text.
@@ -101,6 +100,8 @@ impl Migration {
                     no_transaction = true;
                     Ok(())
                 }
+                // It speaks to the rules of lint.
+                body if body.starts_with("allow ") || body.starts_with("allow-file ") => Ok(()),
                 // It speaks of other files; what it says is read where files are compared with what was run.
                 body if body.starts_with("replaces ") => match crate::squash::replaced(comment.span.of(&text)) {
                     Ok(_) => Ok(()),

@@ -1,12 +1,14 @@
 //! `crossfade.toml`: what a team decides once.
 
 mod keep;
+mod lint;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crossfade_core::lint::LintSettings;
 use crossfade_core::throttle::Key;
 use crossfade_core::throttle::Settings;
 use crossfade_core::units::parse_bytes;
@@ -56,6 +58,8 @@ pub struct Config {
     pub base: Option<String>,
     /// Whether `check` wants a way back of every new file.
     pub downs: Downs,
+    /// What `lint` goes by.
+    pub lint: LintSettings,
 }
 
 /// Whether every new file must have a way back.
@@ -133,6 +137,7 @@ impl Default for Config {
             drift: DriftConfig::default(),
             base: None,
             downs: Downs::default(),
+            lint: LintSettings::default(),
         }
     }
 }
@@ -154,6 +159,7 @@ struct File {
     drift: Option<Drift>,
     base: Option<String>,
     downs: Option<toml::Spanned<String>>,
+    lint: Option<lint::LintTable>,
 }
 
 #[derive(Deserialize)]
@@ -206,7 +212,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, base, downs, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [throttle] …, [[hooks]] …")
+                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, base, downs, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [lint] …, [throttle] …, [[hooks]] …")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -316,6 +322,11 @@ impl Config {
                 wrong(value.span(), format!("{} takes a text, a number or a list of texts", known.name()))
             })?;
             config.throttle.set(known, &values).map_err(|why| wrong(value.span(), why))?;
+        }
+        if let Some(table) = file.lint {
+            config.lint = lint::read(table).map_err(|(span, why, hint)| {
+                Error::usage(format!("{}{}: {why}", path.display(), place(text, span.start))).hint(hint)
+            })?;
         }
         for (at, table) in file.hooks.iter().enumerate() {
             let hook = read_hook(table, at + 1).map_err(|(span, why)| {

@@ -71,6 +71,7 @@ pub use migrator::DriftOptions;
 pub use migrator::GotoOptions;
 pub use migrator::HistoryOptions;
 pub use migrator::HistorySince;
+pub use migrator::LintOptions;
 pub use migrator::LiveChange;
 pub use migrator::MigrateOptions;
 pub use migrator::Migrator;

@@ -12,6 +12,7 @@ mod goto;
 mod history;
 mod hooks;
 mod init;
+mod lint;
 mod migrate;
 mod new;
 mod pause;
@@ -160,6 +161,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::History(args) => history::run(args, context).await,
         Command::Drift(args) => drift::run(&args, context).await,
         Command::Check(args) => check::run(&args, context).await,
+        Command::Lint(args) => lint::run(&args, context).await,
         Command::Test(args) => test::run(args, context).await,
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Baseline(args) => baseline::run(args, context).await,

@@ -10,6 +10,7 @@ pub mod goto;
 pub mod history;
 pub mod hooks;
 pub mod human;
+pub mod lint;
 mod paint;
 pub mod plan;
 pub mod progress;

@@ -49,7 +49,7 @@ impl DatabaseSchema {
 }
 
 /// Whether a text is of the pattern's form; `*` stands for any letters.
-fn matches(pattern: &str, text: &str) -> bool {
+pub fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((start, rest)) => {

@@ -51,6 +51,7 @@ pub use self::difference::Difference;
 pub use self::difference::difference;
 pub use self::id::Kind;
 pub use self::id::ObjectId;
+pub(crate) use self::ignore::matches;
 pub use self::rights::Grant;
 pub use self::rights::Grantee;
 

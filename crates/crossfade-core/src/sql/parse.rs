@@ -143,7 +143,7 @@ fn invisible(text: &str, error: Span) -> Option<SyntaxError> {
     })
 }
 
-fn is_comment(token: &pg_query::protobuf::ScanToken) -> bool {
+pub(super) fn is_comment(token: &pg_query::protobuf::ScanToken) -> bool {
     use pg_query::protobuf::Token;
     matches!(token.token(), Token::SqlComment | Token::CComment)
 }

@@ -7,6 +7,7 @@ mod check;
 mod drift;
 mod goto;
 mod history;
+mod lint;
 mod on_scratch;
 mod places;
 mod planning;
@@ -30,6 +31,7 @@ pub use check::CheckOptions;
 pub use drift::DriftOptions;
 pub use goto::GotoOptions;
 pub use goto::RedoOptions;
+pub use lint::LintOptions;
 pub use readiness::Readiness;
 pub use renumber::RenumberOptions;
 pub use repair::RepairAction;
@@ -80,6 +82,7 @@ use crate::report::DriftReport;
 use crate::report::GotoReport;
 use crate::report::HistoryReport;
 use crate::report::HooksReport;
+use crate::report::LintReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
 use crate::report::RenumberReport;
@@ -342,6 +345,15 @@ impl Migrator {
     /// When the folder or the base can't be read. What is wrong with the files stands in the report.
     pub async fn check(&self, options: &CheckOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<CheckReport> {
         check::check(self, options, observer, stop).await
+    }
+
+    /// What the files would do to those who use the database meanwhile. The database is not connected to.
+    ///
+    /// # Errors
+    ///
+    /// When the files can't be read. What is wrong with them stands in the report.
+    pub async fn lint(&self, options: &LintOptions) -> Result<LintReport> {
+        lint::lint(self, options).await
     }
 
     /// The plans of one migration, or of all that are pending.

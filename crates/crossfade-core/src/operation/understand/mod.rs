@@ -542,7 +542,7 @@ fn is_null_test(filter: &Expr, column: &str) -> bool {
 }
 
 /// Volatility of the functions of PostgreSQL that stand in defaults. What is not here counts as volatile: filling in chunks is always right.
-fn builtin_volatility(name: &str) -> Volatility {
+pub(crate) fn builtin_volatility(name: &str) -> Volatility {
     match name {
         "now"
         | "statement_timestamp"

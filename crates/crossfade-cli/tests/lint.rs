@@ -1,0 +1,68 @@
+//! `lint` without a server: what is shown, and what it exits with.
+
+use std::path::Path;
+use std::process::Command;
+use std::process::Output;
+
+fn lint(folder: &Path, arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_crossfade"))
+        .arg("--dir")
+        .arg(folder)
+        .arg("lint")
+        .args(arguments)
+        .env_clear()
+        .output()
+        .expect("the program starts")
+}
+
+fn write(folder: &Path, name: &str, text: &str) {
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().expect("it has one")).expect("the folder is made");
+    std::fs::write(path, text).expect("the file is written");
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[test]
+fn a_finding_has_its_place_and_decides_the_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "migrations/001_users.sql", "CREATE TABLE users (id bigint PRIMARY KEY, settings json);\n");
+    let warned = lint(folder.path(), &[]);
+    assert_eq!(warned.status.code(), Some(0), "{}", out(&warned));
+    assert!(out(&warned).contains("warning[add-column-json]: users.settings is of type json"), "{}", out(&warned));
+    assert!(out(&warned).contains("001_users.sql:1:1"), "{}", out(&warned));
+    assert_eq!(lint(folder.path(), &["--fail-on", "warning"]).status.code(), Some(3));
+    write(
+        folder.path(),
+        "migrations/002_broken.sql",
+        "ALTER TABEL users ADD COLUMN a int;\nALTER TABLE users ADD COLUMN b json;\n",
+    );
+    let broken = lint(folder.path(), &["--json", "migrations/002_broken.sql"]);
+    assert_eq!(broken.status.code(), Some(2), "a path is one of the present folder: {}", out(&broken));
+    let path = folder.path().join("migrations/002_broken.sql");
+    let broken = lint(folder.path(), &["--json", path.to_str().expect("it is UTF-8")]);
+    assert_eq!(broken.status.code(), Some(3), "{}", out(&broken));
+    let report: serde_json::Value = serde_json::from_str(&out(&broken)).expect("it is JSON");
+    let rules: Vec<_> =
+        report["findings"].as_array().into_iter().flatten().map(|finding| finding["rule"].clone()).collect();
+    assert_eq!(rules, ["syntax", "add-column-json"]);
+    assert_eq!((report["format"].as_u64(), report["files"].as_u64()), (Some(1), Some(1)));
+    assert_eq!(report["findings"][1]["line"], 2);
+}
+
+#[test]
+fn the_configuration_says_how_bad_a_rule_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "migrations/001_users.sql", "CREATE TABLE users (settings json);\n");
+    write(folder.path(), "crossfade.toml", "[lint.rules]\nadd-column-json = \"error\"\n");
+    assert_eq!(lint(folder.path(), &[]).status.code(), Some(3));
+    write(folder.path(), "crossfade.toml", "[lint.rules]\nadd-column-json = \"off\"\n");
+    let off = lint(folder.path(), &["--fail-on", "note"]);
+    assert_eq!(off.status.code(), Some(0), "{}", out(&off));
+    write(folder.path(), "crossfade.toml", "[lint.rules]\nno-such-rule = \"off\"\n");
+    let wrong = lint(folder.path(), &[]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("crossfade.toml:2:1: there is no rule `no-such-rule`"));
+}

@@ -1,0 +1,131 @@
+//! One file as its statements go by: which tables are its own, what is held, which timeouts are set; and what is found.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use super::finding::LintFinding;
+use super::rule::Rule;
+use super::rules;
+use super::settings::LintSettings;
+use super::world::Key;
+use super::world::World;
+use crate::lock::LockMode;
+use crate::sql::ObjectRef;
+use crate::sql::Span;
+use crate::sql::Sql;
+use crate::sql::act::Act;
+use crate::sql::act::Body;
+
+/// A lock that the file holds until its transaction ends.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub table: Key,
+    pub shown: String,
+    pub mode: LockMode,
+}
+
+/// What is known of the file up to here.
+#[derive(Debug, Default)]
+pub(super) struct File {
+    /// Tables that it makes.
+    pub made: BTreeSet<Key>,
+    /// Types that it makes, and whether that was in the present transaction.
+    pub types_made: BTreeMap<Key, u32>,
+    /// Enum values that it adds, by the transaction.
+    pub values_added: Vec<(String, u32, Key)>,
+    /// Constraints that it adds NOT VALID, by the transaction.
+    pub not_valid: Vec<(Key, Option<String>, u32)>,
+    /// Parents of the foreign keys that were added in this transaction.
+    pub parents: Vec<Key>,
+    /// Which transaction it is in, counted from the first.
+    pub transaction: u32,
+    /// Whether statements share a transaction here.
+    pub in_transaction: bool,
+    /// Whether the file itself began it, and where.
+    pub begun: Option<Span>,
+    /// Locks that keep others out.
+    pub held: Vec<Held>,
+    /// Timeouts that are set to something: the name, and whether only for the transaction.
+    pub timeouts: BTreeMap<String, bool>,
+    /// Indexes that were dropped, and their columns.
+    pub dropped_indexes: Vec<(Key, Vec<String>)>,
+    /// How many statements there are.
+    pub statements: usize,
+    /// Views that the file makes, as names.
+    pub views_made: BTreeSet<Key>,
+}
+
+impl File {
+    /// The file commits here.
+    pub fn end_transaction(&mut self) {
+        self.transaction += 1;
+        self.held.clear();
+        self.parents.clear();
+        self.timeouts.retain(|_, local| !*local);
+    }
+}
+
+/// What a check is given.
+pub(super) struct Look<'a> {
+    pub settings: &'a LintSettings,
+    pub world: &'a World,
+    pub file: &'a File,
+    pub act: &'a Act,
+    /// All statements of the file.
+    pub acts: &'a [Act],
+    pub found: &'a mut Vec<LintFinding>,
+}
+
+/// What a check adds to a finding.
+#[derive(Default)]
+pub(super) struct More<'a> {
+    pub table: Option<&'a ObjectRef>,
+    pub safe: Option<Sql>,
+}
+
+impl<'a> Look<'a> {
+    /// Whether nobody can use a table yet: this file makes it.
+    pub fn is_new(&self, table: &ObjectRef) -> bool {
+        self.file.made.contains(&Key::of(table))
+    }
+
+    /// Whether the server is at least of this major version.
+    pub fn server(&self, version: u32) -> bool {
+        self.settings.server_version >= version
+    }
+
+    /// Whether the statement runs when the file is run: one in the body of a function does not.
+    pub fn runs_now(&self) -> bool {
+        self.act.inside != Some(Body::Function)
+    }
+
+    /// Reports a finding.
+    pub fn find(&mut self, rule: &'static str, message: String, more: More<'_>) {
+        let rule = rules::get(rule);
+        self.report(rule, self.act.span, message, more);
+    }
+
+    /// Reports a finding at another place.
+    pub fn report(&mut self, rule: &'static Rule, span: Span, message: String, more: More<'_>) {
+        let Some(level) = self.settings.level(rule) else { return };
+        let small = more.table.is_some_and(|table| self.settings.is_small(table)) && rule.cost.is_some();
+        let level = if small { crate::finding::Severity::Note } else { level };
+        let effect = if self.runs_now() {
+            rule.effect.to_owned()
+        } else {
+            ["when the function is called, ", rule.effect].concat()
+        };
+        self.found.push(LintFinding {
+            rule: rule.name.to_owned(),
+            level,
+            evidence: Default::default(),
+            span,
+            message,
+            effect,
+            lock: rule.lock(),
+            blocked_for: None,
+            safe_sql: more.safe.map(|sql| sql.as_str().to_owned()),
+            phased: None,
+        });
+    }
+}

@@ -1,0 +1,45 @@
+//! The file itself.
+
+use super::PLAIN;
+use super::Rule;
+use super::Severity;
+use super::Theme;
+
+const FILE: Rule = Rule {
+    theme: Theme::Files,
+    source: "how Crossfade reads files",
+    setup: "CREATE TABLE users (id bigint PRIMARY KEY, email text);",
+    ..PLAIN
+};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "syntax",
+        level: Some(Severity::Error),
+        title: "what is no SQL",
+        effect: "the statement can't be run, and nothing in it was looked at",
+        bad: "ALTER TABEL users ADD COLUMN a int;",
+        good: "ALTER TABLE users ADD COLUMN a int;",
+        exceptions: "The grammar is that of PostgreSQL 18.",
+        ..FILE
+    },
+    Rule {
+        name: "bad-allow",
+        level: Some(Severity::Error),
+        title: "an `allow` that names no rule or says no reason",
+        effect: "it allows nothing: whoever reads it later can't know what was meant",
+        bad: "-- crossfade: allow create-index-blocking\nSELECT 1;",
+        good: "-- crossfade: allow create-index-blocking the table has ten rows\nCREATE INDEX users_email ON users (email);",
+        exceptions: "None.",
+        ..FILE
+    },
+    Rule {
+        name: "unused-allow",
+        title: "an `allow` that allows nothing",
+        effect: "it would hide the next one that comes",
+        bad: "-- crossfade: allow create-index-blocking the table has ten rows\nSELECT 1;",
+        good: "SELECT 1;",
+        exceptions: "None for a rule that is switched off.",
+        ..FILE
+    },
+];

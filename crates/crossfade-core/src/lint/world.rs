@@ -1,0 +1,349 @@
+//! What is known of the schema, from earlier statements and files or from a catalog.
+
+use std::collections::BTreeMap;
+
+use crate::sql::ObjectRef;
+use crate::sql::act::Change;
+use crate::sql::act::Deed;
+use crate::sql::act::Form;
+use crate::sql::act::NewColumn;
+use crate::sql::act::NewConstraint;
+use crate::sql::act::NewTable;
+use crate::sql::act::Thing;
+
+/// A name with its schema; without one it is taken for one of `public`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key(String, String);
+
+impl Key {
+    /// Of a name as it is written.
+    pub fn of(name: &ObjectRef) -> Key {
+        Key(name.schema.clone().unwrap_or_else(|| "public".to_owned()), name.name.clone())
+    }
+
+    /// Of another thing in the same schema.
+    pub fn beside(&self, name: &str) -> Key {
+        Key(self.0.clone(), name.to_owned())
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A column.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KnownColumn {
+    pub base_type: String,
+    pub modifiers: Vec<i64>,
+    pub array: bool,
+    pub not_null: bool,
+}
+
+/// A constraint.
+#[derive(Clone, Debug)]
+pub(super) struct KnownConstraint {
+    pub name: Option<String>,
+    pub form: Form,
+    pub columns: Vec<String>,
+    pub proves_not_null: Vec<String>,
+    pub validated: bool,
+    pub references: Option<Key>,
+}
+
+/// A table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct KnownTable {
+    pub columns: BTreeMap<String, KnownColumn>,
+    pub constraints: Vec<KnownConstraint>,
+    pub partitioned: bool,
+    pub partition_of: Option<Key>,
+    pub default_partition: Option<Key>,
+    /// Rows and bytes, where a database said them.
+    pub size: Option<(u64, u64)>,
+    /// Whether every column is known.
+    pub complete: bool,
+    /// What hangs on a column, as a database describes it: the column and what.
+    pub dependents: Vec<(Option<String>, String)>,
+    /// Whether REPLICA IDENTITY is another than the primary key.
+    pub replica_identity: bool,
+}
+
+/// An index.
+#[derive(Clone, Debug)]
+pub(super) struct KnownIndex {
+    pub table: Key,
+    pub columns: Vec<String>,
+    pub unique: bool,
+    pub constraint: bool,
+    pub plain: bool,
+}
+
+/// A type of the user's.
+#[derive(Clone, Debug)]
+pub(super) enum KnownType {
+    Domain { constrained: bool },
+    Other,
+}
+
+/// What is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct World {
+    pub tables: BTreeMap<Key, KnownTable>,
+    pub indexes: BTreeMap<Key, KnownIndex>,
+    pub types: BTreeMap<Key, KnownType>,
+    /// Functions of the user's that are known not to be volatile.
+    pub steady_functions: Vec<String>,
+    /// Whether a database was asked, so that what is not here is not there.
+    pub complete: bool,
+}
+
+impl World {
+    pub fn table(&self, name: &ObjectRef) -> Option<&KnownTable> {
+        self.tables.get(&Key::of(name))
+    }
+
+    /// A column's type, where it is known.
+    pub fn column(&self, table: &ObjectRef, column: &str) -> Option<&KnownColumn> {
+        self.table(table)?.columns.get(column)
+    }
+
+    /// Whether a validated CHECK proves that a column is not NULL.
+    pub fn is_proven(&self, table: &ObjectRef, column: &str) -> bool {
+        self.table(table).is_some_and(|table| {
+            table.constraints.iter().any(|constraint| {
+                constraint.validated && constraint.proves_not_null.iter().any(|proven| proven == column)
+            })
+        })
+    }
+
+    /// The constraint of this name.
+    pub fn constraint(&self, table: &ObjectRef, name: &str) -> Option<&KnownConstraint> {
+        self.table(table)?.constraints.iter().find(|constraint| constraint.name.as_deref() == Some(name))
+    }
+
+    /// Takes in what a statement has done.
+    pub fn apply(&mut self, deed: &Deed) {
+        match deed {
+            Deed::CreateTable(table) => self.create(table),
+            Deed::CreateMaterializedView { name, .. } => {
+                self.tables.insert(Key::of(name), KnownTable::default());
+            }
+            Deed::CreateIndex(index) => {
+                let table = Key::of(&index.table);
+                if let Some(name) = &index.name {
+                    let known = KnownIndex {
+                        columns: index.columns.iter().map_while(Clone::clone).collect(),
+                        unique: index.unique,
+                        constraint: false,
+                        plain: !index.partial && index.columns.iter().all(Option::is_some),
+                        table: table.clone(),
+                    };
+                    self.indexes.insert(table.beside(name), known);
+                }
+            }
+            Deed::CreateDomain { name, constrained } => {
+                self.types.insert(Key::of(name), KnownType::Domain { constrained: *constrained });
+            }
+            Deed::ConstrainDomain { name, .. } => {
+                self.types.insert(Key::of(name), KnownType::Domain { constrained: true });
+            }
+            Deed::CreateType { name, .. } => {
+                self.types.insert(Key::of(name), KnownType::Other);
+            }
+            Deed::Alter { table, changes, .. } => changes.iter().for_each(|change| self.alter(table, change)),
+            Deed::Drop { thing, names, .. } => {
+                for name in names {
+                    match thing {
+                        Thing::Index => drop(self.indexes.remove(&Key::of(name))),
+                        Thing::Table | Thing::View | Thing::MaterializedView | Thing::ForeignTable => {
+                            drop(self.tables.remove(&Key::of(name)));
+                            self.indexes.retain(|_, index| index.table != Key::of(name));
+                        }
+                        Thing::Type | Thing::Domain => drop(self.types.remove(&Key::of(name))),
+                        Thing::Sequence
+                        | Thing::Function
+                        | Thing::Schema
+                        | Thing::Database
+                        | Thing::Extension
+                        | Thing::Trigger
+                        | Thing::Policy
+                        | Thing::Rule
+                        | Thing::Column
+                        | Thing::Constraint
+                        | Thing::Other => {}
+                    }
+                }
+            }
+            Deed::Rename { thing, name, part, to, .. } => self.rename(*thing, name, part.as_deref(), to),
+            Deed::SetSchema { name, to, .. } => {
+                if let Some(table) = self.tables.remove(&Key::of(name)) {
+                    self.tables.insert(Key(to.clone(), name.name.clone()), table);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn create(&mut self, new: &NewTable) {
+        let key = Key::of(&new.name);
+        if new.if_not_exists && self.tables.contains_key(&key) {
+            return;
+        }
+        let mut table = KnownTable { partitioned: new.partitioned, complete: !new.open, ..KnownTable::default() };
+        for column in &new.columns {
+            table.add_column(column);
+        }
+        for constraint in new.columns.iter().flat_map(|column| &column.constraints).chain(&new.constraints) {
+            table.add_constraint(constraint, true);
+        }
+        if let Some(parent) = &new.partition_of {
+            let parent = Key::of(parent);
+            if let Some(parent) = self.tables.get_mut(&parent) {
+                for (name, column) in &parent.columns {
+                    table.columns.entry(name.clone()).or_insert_with(|| column.clone());
+                }
+                if new.default_partition {
+                    parent.default_partition = Some(key.clone());
+                }
+            }
+            table.partition_of = Some(parent);
+        }
+        self.tables.insert(key, table);
+    }
+
+    fn alter(&mut self, name: &ObjectRef, change: &Change) {
+        let key = Key::of(name);
+        let indexes = &self.indexes;
+        let index_columns = |index: &str| indexes.get(&key.beside(index)).map(|index| index.columns.clone());
+        let using = match change {
+            Change::AddConstraint(constraint) => constraint.using_index.as_deref().and_then(index_columns),
+            _ => None,
+        };
+        if let Change::Attach { partition, default_partition } = change {
+            if let Some(partition) = self.tables.get_mut(&Key::of(partition)) {
+                partition.partition_of = Some(key.clone());
+            }
+            let table = self.tables.entry(key).or_default();
+            table.partitioned = true;
+            if *default_partition {
+                table.default_partition = Some(Key::of(partition));
+            }
+            return;
+        }
+        if let Change::Detach { partition, .. } = change
+            && let Some(partition) = self.tables.get_mut(&Key::of(partition))
+        {
+            partition.partition_of = None;
+        }
+        let table = self.tables.entry(key).or_default();
+        match change {
+            Change::AddColumn { column, .. } => {
+                table.add_column(column);
+                column.constraints.iter().for_each(|constraint| table.add_constraint(constraint, true));
+            }
+            Change::DropColumn { column, .. } => {
+                table.columns.remove(column);
+                table.constraints.retain(|constraint| !constraint.columns.contains(column));
+            }
+            Change::Type { column, base_type, modifiers, array, .. } => {
+                let known = table.columns.entry(column.clone()).or_default();
+                known.base_type.clone_from(base_type);
+                known.modifiers.clone_from(modifiers);
+                known.array = *array;
+            }
+            Change::SetNotNull { column } => {
+                table.columns.entry(column.clone()).or_default().not_null = true;
+            }
+            Change::DropNotNull { column } => {
+                table.columns.entry(column.clone()).or_default().not_null = false;
+            }
+            Change::AddConstraint(constraint) => {
+                table.add_constraint(constraint, !constraint.not_valid);
+                let columns = using.as_ref().unwrap_or(&constraint.columns);
+                if constraint.form == Form::PrimaryKey || constraint.form == Form::NotNull && !constraint.not_valid {
+                    for column in columns {
+                        table.columns.entry(column.clone()).or_default().not_null = true;
+                    }
+                }
+            }
+            Change::DropConstraint { name, .. } => {
+                table.constraints.retain(|constraint| constraint.name.as_ref() != Some(name));
+            }
+            Change::Validate { name } => {
+                for constraint in &mut table.constraints {
+                    if constraint.name.as_ref() == Some(name) {
+                        constraint.validated = true;
+                        if constraint.form == Form::NotNull {
+                            for column in &constraint.columns {
+                                table.columns.entry(column.clone()).or_default().not_null = true;
+                            }
+                        }
+                    }
+                }
+            }
+            Change::ReplicaIdentity(kind) => table.replica_identity = kind != "d",
+            _ => {}
+        }
+    }
+
+    fn rename(&mut self, thing: Thing, name: &ObjectRef, part: Option<&str>, to: &str) {
+        let key = Key::of(name);
+        match (thing, part) {
+            (Thing::Column, Some(from)) => {
+                if let Some(table) = self.tables.get_mut(&key) {
+                    if let Some(column) = table.columns.remove(from) {
+                        table.columns.insert(to.to_owned(), column);
+                    }
+                    for constraint in &mut table.constraints {
+                        let names = constraint.columns.iter_mut().chain(&mut constraint.proves_not_null);
+                        names.filter(|column| *column == from).for_each(|column| *column = to.to_owned());
+                    }
+                }
+            }
+            (Thing::Index, _) => {
+                if let Some(index) = self.indexes.remove(&key) {
+                    self.indexes.insert(key.beside(to), index);
+                }
+            }
+            (Thing::Table | Thing::View | Thing::MaterializedView | Thing::ForeignTable, None) => {
+                if let Some(table) = self.tables.remove(&key) {
+                    self.tables.insert(key.beside(to), table);
+                }
+                for index in self.indexes.values_mut().filter(|index| index.table == key) {
+                    index.table = key.beside(to);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl KnownTable {
+    fn add_column(&mut self, column: &NewColumn) {
+        let known = KnownColumn {
+            base_type: column.base_type.clone(),
+            modifiers: column.modifiers.clone(),
+            array: column.array,
+            not_null: column.not_null || column.is_serial(),
+        };
+        self.columns.insert(column.name.clone(), known);
+    }
+
+    fn add_constraint(&mut self, constraint: &NewConstraint, validated: bool) {
+        if constraint.form == Form::PrimaryKey {
+            for column in &constraint.columns {
+                self.columns.entry(column.clone()).or_default().not_null = true;
+            }
+        }
+        self.constraints.push(KnownConstraint {
+            name: constraint.name.clone(),
+            form: constraint.form,
+            columns: constraint.columns.clone(),
+            proves_not_null: constraint.proves_not_null.clone(),
+            validated: validated && constraint.enforced,
+            references: constraint.references.as_ref().map(Key::of),
+        });
+    }
+}

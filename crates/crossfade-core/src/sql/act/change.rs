@@ -1,0 +1,178 @@
+//! The parts of an ALTER TABLE.
+
+use super::super::ObjectRef;
+
+/// A column as `ADD COLUMN` and `CREATE TABLE` define it.
+#[derive(Clone, Debug, Default)]
+pub struct NewColumn {
+    /// Its name.
+    pub name: String,
+    /// The type's schema where it is written.
+    pub type_schema: Option<String>,
+    /// The type without a schema and modifiers, as the catalog has it; `serial` stays one.
+    pub base_type: String,
+    /// The type's modifiers, where they are plain numbers.
+    pub modifiers: Vec<i64>,
+    /// Whether it is an array.
+    pub array: bool,
+    /// `NOT NULL`, also where it follows from something else.
+    pub not_null: bool,
+    /// `DEFAULT`.
+    pub default: Option<NewDefault>,
+    /// `IDENTITY`.
+    pub identity: bool,
+    /// `GENERATED ALWAYS AS (…)`, and whether it is stored.
+    pub generated: Option<bool>,
+    /// Its own constraints.
+    pub constraints: Vec<NewConstraint>,
+}
+
+impl NewColumn {
+    /// `serial` and its like.
+    pub fn is_serial(&self) -> bool {
+        let names = ["serial", "serial4", "bigserial", "serial8", "smallserial", "serial2"];
+        self.type_schema.is_none() && names.contains(&self.base_type.as_str())
+    }
+
+    /// Whether rows that are there get a value.
+    pub fn is_filled(&self) -> bool {
+        self.is_serial()
+            || self.identity
+            || self.generated.is_some()
+            || self.default.as_ref().is_some_and(|default| !default.null)
+    }
+}
+
+/// A default.
+#[derive(Clone, Debug, Default)]
+pub struct NewDefault {
+    /// Whether it is NULL.
+    pub null: bool,
+    /// The functions that it calls: schema where it is written, and name.
+    pub functions: Vec<(Option<String>, String)>,
+}
+
+/// What a constraint is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// `CHECK`.
+    Check,
+    /// `FOREIGN KEY`.
+    ForeignKey,
+    /// `UNIQUE`.
+    Unique,
+    /// `PRIMARY KEY`.
+    PrimaryKey,
+    /// `EXCLUDE`.
+    Exclude,
+    /// `NOT NULL` with a name, PostgreSQL 18 and up.
+    NotNull,
+}
+
+/// A constraint.
+#[derive(Clone, Debug)]
+pub struct NewConstraint {
+    /// Its name where it is given.
+    pub name: Option<String>,
+    /// What it is.
+    pub form: Form,
+    /// The columns of a key, a foreign key or NOT NULL; of a CHECK those that it names.
+    pub columns: Vec<String>,
+    /// The table that a foreign key points to.
+    pub references: Option<ObjectRef>,
+    /// `NOT VALID`.
+    pub not_valid: bool,
+    /// `USING INDEX`.
+    pub using_index: Option<String>,
+    /// Whether it is checked at all.
+    pub enforced: bool,
+    /// Columns of which a CHECK proves that they are not NULL, as the server itself sees it.
+    pub proves_not_null: Vec<String>,
+    /// The functions that a CHECK calls.
+    pub functions: Vec<(Option<String>, String)>,
+}
+
+/// Which triggers are switched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// One by its name.
+    Named(String),
+    /// All, those of foreign keys included.
+    All,
+    /// All but those.
+    User,
+}
+
+/// One part of an ALTER TABLE.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// `ADD COLUMN`.
+    AddColumn { column: Box<NewColumn>, if_not_exists: bool },
+    /// `DROP COLUMN`.
+    DropColumn { column: String, if_exists: bool, cascade: bool },
+    /// `ALTER COLUMN … TYPE`.
+    Type {
+        /// The column.
+        column: String,
+        /// The type without a schema and modifiers.
+        base_type: String,
+        /// Its modifiers, where they are plain numbers.
+        modifiers: Vec<i64>,
+        /// Whether it is an array.
+        array: bool,
+        /// `USING`, but for the column itself and a plain cast of it.
+        using: bool,
+        /// `COLLATE`.
+        collation: bool,
+    },
+    /// `SET NOT NULL`.
+    SetNotNull { column: String },
+    /// `DROP NOT NULL`.
+    DropNotNull { column: String },
+    /// `SET DEFAULT`, `DROP DEFAULT`.
+    Default { column: String, dropped: bool },
+    /// `SET EXPRESSION`.
+    SetExpression { column: String },
+    /// `DROP EXPRESSION`.
+    DropExpression { column: String },
+    /// `ADD GENERATED … AS IDENTITY`.
+    AddIdentity { column: String },
+    /// `DROP IDENTITY` and changes to it.
+    AlterIdentity { column: String },
+    /// `ADD CONSTRAINT`.
+    AddConstraint(Box<NewConstraint>),
+    /// `DROP CONSTRAINT`.
+    DropConstraint { name: String, if_exists: bool, cascade: bool },
+    /// `VALIDATE CONSTRAINT`.
+    Validate { name: String },
+    /// `ATTACH PARTITION`.
+    Attach { partition: ObjectRef, default_partition: bool },
+    /// `DETACH PARTITION`.
+    Detach { partition: ObjectRef, concurrently: bool },
+    /// `ENABLE` and `DISABLE TRIGGER`.
+    SwitchTrigger { trigger: Trigger, on: bool },
+    /// `SET LOGGED` and `UNLOGGED`.
+    Logged(bool),
+    /// `SET TABLESPACE`.
+    Tablespace(String),
+    /// `SET ACCESS METHOD`.
+    AccessMethod(String),
+    /// `SET STORAGE` and `COMPRESSION`.
+    Storage { column: String },
+    /// `SET (…)` of storage parameters: their names and values.
+    Options(Vec<(String, String)>),
+    /// `ENABLE ROW LEVEL SECURITY` and its like; whether it restricts.
+    RowSecurity { on: bool },
+    /// `REPLICA IDENTITY`, as one letter of the catalog: `d`, `n`, `f`, `i`.
+    ReplicaIdentity(String),
+    /// `OWNER TO`.
+    Owner,
+    /// `ENABLE` and `DISABLE RULE`.
+    SwitchRule,
+    /// `INHERIT` and `NO INHERIT`.
+    Inherit,
+    /// What takes a weak lock: statistics, attribute options, CLUSTER ON.
+    Weak { what: &'static str },
+    /// Anything else.
+    Other { what: String },
+}

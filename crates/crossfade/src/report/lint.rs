@@ -1,0 +1,85 @@
+//! What `lint` found.
+
+use std::path::PathBuf;
+
+use crossfade_core::finding::Severity;
+use crossfade_core::lint::LintFinding;
+use serde::Serialize;
+
+/// What `lint` found.
+#[derive(Clone, Debug, Serialize)]
+pub struct LintReport {
+    /// [`super::REPORT_FORMAT`].
+    pub format: u32,
+    /// How many files were looked at.
+    pub files: usize,
+    /// What was found, file by file.
+    pub findings: Vec<LintPlace>,
+    /// The findings with the texts that they point into; only files in which something was found.
+    #[serde(skip)]
+    pub sources: Vec<LintedFile>,
+}
+
+impl LintReport {
+    /// Of files as they were looked at.
+    pub(crate) fn of(files: Vec<LintedFile>) -> LintReport {
+        LintReport {
+            format: super::REPORT_FORMAT,
+            files: files.len(),
+            findings: files.iter().flat_map(LintPlace::of).collect(),
+            sources: files.into_iter().filter(|file| !file.findings.is_empty()).collect(),
+        }
+    }
+
+    /// How many findings have this level.
+    pub fn count(&self, level: Severity) -> usize {
+        self.findings.iter().filter(|place| place.finding.level == level).count()
+    }
+
+    /// Whether a finding is at least as bad as this.
+    pub fn reaches(&self, level: Severity) -> bool {
+        self.findings.iter().any(|place| place.finding.level >= level)
+    }
+}
+
+/// A file with what was found in it.
+#[derive(Clone, Debug)]
+pub struct LintedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its text, without a byte order mark.
+    pub text: String,
+    /// What was found.
+    pub findings: Vec<LintFinding>,
+}
+
+/// A finding with its place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LintPlace {
+    /// The file.
+    pub path: String,
+    /// From 1.
+    pub line: usize,
+    /// From 1, in characters.
+    pub column: usize,
+    /// The line on which it ends.
+    pub end_line: usize,
+    /// The column behind its last character.
+    pub end_column: usize,
+    /// What was found.
+    #[serde(flatten)]
+    pub finding: LintFinding,
+}
+
+impl LintPlace {
+    fn of(file: &LintedFile) -> Vec<LintPlace> {
+        let path = file.path.strip_prefix(".").unwrap_or(&file.path).display().to_string();
+        let places = file.findings.iter().map(|finding| {
+            let (line, column) = finding.span.line_and_column(&file.text);
+            let end = crossfade_core::sql::Span::new(finding.span.end, finding.span.end);
+            let (end_line, end_column) = end.line_and_column(&file.text);
+            LintPlace { path: path.clone(), line, column, end_line, end_column, finding: finding.clone() }
+        });
+        places.collect()
+    }
+}
