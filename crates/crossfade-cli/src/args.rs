@@ -159,8 +159,9 @@ pub struct HistoryArgs {
 /// Of `plan`.
 #[derive(Debug, Args)]
 pub struct PlanArgs {
-    /// Only this migration
-    pub version: Option<String>,
+    /// Only these migrations
+    #[arg(value_name = "VERSION")]
+    pub versions: Vec<String>,
     /// How to show it
     #[arg(long, value_enum)]
     pub format: Option<PlanFormat>,
@@ -172,6 +173,7 @@ pub enum PlanFormat {
     Text,
     Json,
     Sql,
+    Markdown,
 }
 
 /// Of `baseline`.

@@ -13,6 +13,7 @@ pub mod lock;
 pub mod migration;
 pub mod operation;
 pub mod plan;
+pub mod runbook;
 pub mod schema;
 pub mod sql;
 pub mod squash;

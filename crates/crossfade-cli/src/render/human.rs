@@ -43,6 +43,42 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A time that is not known better: `under 1 s`, `about 5 s`, `2 to 20 min`, `up to 3 h`, `2 s or more`.
+pub fn range(least: f64, most: Option<f64>) -> String {
+    let Some(most) = most else {
+        return if least < 1.0 {
+            "can't be foreseen".to_owned()
+        } else {
+            format!("{} or more", range(least, Some(least)))
+        };
+    };
+    if most <= 1.0 {
+        return "under 1 s".to_owned();
+    }
+    let (unit, name) = match most {
+        ..90.0 => (1.0, "s"),
+        90.0..5_400.0 => (60.0, "min"),
+        5_400.0..129_600.0 => (3_600.0, "h"),
+        _ => (86_400.0, "d"),
+    };
+    let (low, high) = ((least / unit).floor() as u64, (most / unit).ceil() as u64);
+    match low {
+        0 => format!("up to {high} {name}"),
+        low if low == high => format!("about {high} {name}"),
+        low => format!("{low} to {high} {name}"),
+    }
+}
+
+/// `12 kB`, `3.4 GB`. As with PostgreSQL, a kB is 1024 bytes.
+pub fn bytes(bytes: u64) -> String {
+    let units = [(1_u64 << 40, "TB"), (1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB")];
+    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+        Some((unit, name)) if bytes < 10 * unit => format!("{:.1} {name}", bytes as f64 / unit as f64),
+        Some((unit, name)) => format!("{} {name}", count(bytes / unit)),
+        None => format!("{bytes} bytes"),
+    }
+}
+
 /// How far: `41 %, 412,000 of about 1,000,000 rows, 52,000 rows/s, 12 s left`.
 pub fn progress(rows: u64, estimated: u64, fraction: f64, rate_now: f64, left: Option<Duration>) -> String {
     let percent = (fraction.clamp(0.0, 1.0) * 100.0).floor();
@@ -66,6 +102,46 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1,000", "1,234,567"]);
         assert_eq!(rate(411_999.7), "412,000 rows/s");
         assert_eq!(counted(1, "row", "rows"), "1 row");
+    }
+
+    #[test]
+    fn ranges_claim_no_more_than_is_known() {
+        let text = [
+            (0.0, Some(0.0)),
+            (0.2, Some(1.0)),
+            (0.2, Some(4.1)),
+            (4.0, Some(40.0)),
+            (5.0, Some(5.0)),
+            (45.0, Some(300.0)),
+            (130.0, Some(900.0)),
+            (4_000.0, Some(40_000.0)),
+            (40_000.0, Some(400_000.0)),
+            (0.0, None),
+            (120.0, None),
+        ]
+        .map(|(least, most)| range(least, most));
+        assert_eq!(
+            text,
+            [
+                "under 1 s",
+                "under 1 s",
+                "up to 5 s",
+                "4 to 40 s",
+                "about 5 s",
+                "up to 5 min",
+                "2 to 15 min",
+                "1 to 12 h",
+                "up to 5 d",
+                "can't be foreseen",
+                "about 2 min or more"
+            ]
+        );
+    }
+
+    #[test]
+    fn sizes() {
+        let text = [0, 1023, 1024, 12_288, 5 << 20, 571 << 20, 12 << 30].map(bytes);
+        assert_eq!(text, ["0 bytes", "1023 bytes", "1.0 kB", "12 kB", "5.0 MB", "571 MB", "12 GB"]);
     }
 
     #[test]

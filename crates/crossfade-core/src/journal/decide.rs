@@ -66,7 +66,7 @@ fn forward(plan: &Plan, progress: &Progress) -> Decision {
 
 fn backward(plan: &Plan, progress: &Progress) -> Decision {
     let gone = plan.steps.iter().zip(&progress.steps).zip(&progress.chunks).find(|((step, status), chunks)| {
-        let done = **status == StepStatus::Succeeded && step.undo.is_none() && is_for_good(step);
+        let done = **status == StepStatus::Succeeded && is_for_good(step);
         done || in_part(step, **status) && !chunks.is_empty() && !takes_back_a_part(step)
     });
     if let Some(((step, _), _)) = gone {
@@ -102,9 +102,13 @@ fn in_part(step: &Step, status: StepStatus) -> bool {
     }
 }
 
-/// Whether a step without an undo leaves something behind: what the user's own statements did, and what contract did to the schema.
-fn is_for_good(step: &Step) -> bool {
+/// Whether there is no way back any more once a step is done: it has no undo and leaves something behind. That is what the user's own statements
+/// did, and what contract did to the schema.
+pub fn is_for_good(step: &Step) -> bool {
     let contracted = step.phase >= Phase::Contract;
+    if step.undo.is_some() {
+        return false;
+    }
     match &step.action {
         Action::Ddl(ddl) => !ddl.statements.is_empty() && (contracted || ddl.as_written),
         Action::Concurrently(_) => contracted,

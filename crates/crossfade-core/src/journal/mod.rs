@@ -8,6 +8,7 @@ mod words;
 
 pub use decide::Decision;
 pub use decide::decide;
+pub use decide::is_for_good;
 pub use fold::BackfillProgress;
 pub use fold::Direction;
 pub use fold::IllegalEvent;

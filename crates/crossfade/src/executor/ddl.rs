@@ -40,7 +40,7 @@ const LOOKS_BEFORE_ASKING: u32 = 5;
 const COPY_PART: usize = 64 << 10;
 
 /// What a transaction of ours under a strong lock may take: it only changes the catalog.
-const CATALOG_ONLY: Duration = Duration::from_secs(5);
+pub(crate) const CATALOG_ONLY: Duration = Duration::from_secs(5);
 
 /// What is in the way, and how often we tried.
 struct Attempts {

@@ -11,6 +11,7 @@ mod phases;
 
 pub(crate) use chunks::Bound;
 pub(crate) use chunks::Compared;
+pub(crate) use ddl::CATALOG_ONLY;
 
 use std::path::PathBuf;
 use std::time::Duration;

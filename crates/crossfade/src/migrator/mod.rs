@@ -11,9 +11,11 @@ mod lint;
 mod on_scratch;
 mod places;
 mod planning;
+mod preview;
 mod readiness;
 mod renumber;
 mod repair;
+mod runbook;
 mod session;
 mod squash;
 mod squashed;
@@ -89,6 +91,7 @@ use crate::report::RenumberReport;
 use crate::report::RepairReport;
 use crate::report::RunMigration;
 use crate::report::RunReport;
+use crate::report::RunbookReport;
 use crate::report::SquashReport;
 use crate::report::StatusReport;
 use crate::report::TestReport;
@@ -362,7 +365,25 @@ impl Migrator {
     ///
     /// When the files or the database can't be read, or a migration is refused.
     pub async fn plan(&self, version: Option<&str>) -> Result<PlanReport> {
-        planning::preview(self, version).await
+        self.plans(&version.map(str::to_owned).into_iter().collect::<Vec<_>>()).await
+    }
+
+    /// The plans of these migrations; without any, of all that are pending.
+    ///
+    /// # Errors
+    ///
+    /// When the files or the database can't be read, or a migration is refused.
+    pub async fn plans(&self, versions: &[String]) -> Result<PlanReport> {
+        preview::preview(self, versions).await?.report()
+    }
+
+    /// The runbooks of these migrations; without any, of all that are pending. A migration that is refused stands in the report.
+    ///
+    /// # Errors
+    ///
+    /// When the files or the database can't be read.
+    pub async fn runbook(&self, versions: &[String]) -> Result<RunbookReport> {
+        runbook::runbook(self, versions).await
     }
 
     /// Everything that is pending, each as far as is safe without a deploy.
@@ -892,6 +913,7 @@ mod tests {
         let stop = Stop::default();
         is_send(migrator.status());
         is_send(migrator.plan(None));
+        is_send(migrator.runbook(&[]));
         is_send(migrator.history(&HistoryOptions::default()));
         is_send(migrator.migrate(MigrateOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.contract(None, RunOptions::default(), &mut Unobserved, &stop));

@@ -7,14 +7,12 @@ use crossfade_core::catalog::Catalog;
 use crossfade_core::finding::Finding;
 use crossfade_core::journal::State;
 use crossfade_core::migration::Migration;
-use crossfade_core::operation::created_tables;
 use crossfade_core::plan::InFlight;
 use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::Policy;
 use crossfade_core::plan::audit;
 use crossfade_core::plan::plan;
 use crossfade_core::plan::plan_down;
-use crossfade_core::plan::project;
 use crossfade_core::sql::TableName;
 use crossfade_core::step::Action;
 use crossfade_core::step::Plan;
@@ -22,7 +20,6 @@ use crossfade_core::step::Step;
 use tokio_postgres::Client;
 
 use super::Migrator;
-use super::same_version;
 use super::way_back::WayDown;
 use crate::error::Doing as _;
 use crate::error::Error;
@@ -30,11 +27,8 @@ use crate::error::FileFindings;
 use crate::error::Result;
 use crate::error::describe;
 use crate::postgres::introspect;
-use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
-use crate::report::PlanReport;
-use crate::report::REPORT_FORMAT;
 use crate::source::FileKind;
 use crate::source::SourceFile;
 
@@ -179,81 +173,4 @@ pub(super) async fn ask_the_server(client: &Client, plan: &Plan) -> Result<Vec<F
         }
     }
     Ok(findings)
-}
-
-/// The plans of what is pending, each on the schema that the ones before it leave; of what has begun, the stored plan.
-pub(super) async fn preview(migrator: &Migrator, version: Option<&str>) -> Result<PlanReport> {
-    let client = migrator.target.connect(APPLICATION).await?;
-    let store = migrator.store();
-    let mut rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
-    let files = migrator.files_as(&rows)?;
-    super::tolerance::tolerate_on(&client, &store, &files, &mut rows).await?;
-    super::history::check(&files, &rows, migrator.config.out_of_order)?;
-    if let Some(version) = version
-        && !files.iter().any(|file| same_version(&file.version, version))
-    {
-        return Err(Error::usage(format!("there is no migration {version}")).hint("`crossfade status` lists them"));
-    }
-    let mut catalog = catalog(&client, &store).await?;
-    let mut in_flight = in_flight(&client, &store, &rows).await?;
-    let policy = migrator.policy();
-    let (mut plans, mut unplanned, mut pending) = (Vec::new(), Vec::new(), 0);
-    let mut new_tables = BTreeSet::new();
-    let tracked = super::history::by_version(&rows);
-    for file in &files {
-        let asked = version.is_none_or(|version| same_version(&file.version, version));
-        match tracked.get(file.version.as_str()) {
-            Some(row) if row.state != State::RolledBack && !super::history::is_to_be_repeated(file, row) => {
-                if asked && (version.is_some() || row.state != State::Applied) {
-                    plans.push(store.load(&client, row.plan_id).await?.plan);
-                }
-            }
-            Some(_) | None => {
-                let plan = match plan_file(file, &catalog, &policy, &in_flight, &new_tables) {
-                    Ok(plan) => plan,
-                    Err(error) if pending > 0 && only_missing(&error) => {
-                        unplanned.push(format!(
-                            "{} {} builds on what an earlier migration makes in a way that can't be foreseen; it is planned once that has run",
-                            file.version, file.name
-                        ));
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                };
-                if pending == 0 && asked {
-                    preflight(&client, file, &plan).await?;
-                }
-                pending += 1;
-                let migration = Way::up(file).parse()?;
-                new_tables.extend(created_tables(&migration, &catalog));
-                let cx = PlanContext {
-                    migration: &migration,
-                    catalog: &catalog,
-                    policy: &policy,
-                    in_flight: &[],
-                    new_tables: &new_tables,
-                };
-                let next = project(cx);
-                if plan.is_phased() {
-                    in_flight.push(InFlight {
-                        version: plan.version.clone(),
-                        name: plan.name.clone(),
-                        claims: plan.claims.clone(),
-                    });
-                }
-                catalog = next;
-                if asked {
-                    plans.push(plan);
-                }
-            }
-        }
-    }
-    Ok(PlanReport { format: REPORT_FORMAT, plans, unplanned })
-}
-
-/// Whether a refusal says nothing but that something is not there yet.
-fn only_missing(error: &Error) -> bool {
-    let mut all =
-        error.findings().iter().flat_map(|file| &file.findings).filter(|finding| finding.is_error()).peekable();
-    all.peek().is_some() && all.all(|finding| finding.rule.starts_with("no-such-"))
 }

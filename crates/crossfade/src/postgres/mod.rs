@@ -5,6 +5,7 @@ pub(crate) mod introspect;
 pub(crate) mod lease;
 pub(crate) mod parked;
 pub(crate) mod pooler;
+pub(crate) mod sizes;
 pub(crate) mod store;
 mod target;
 

@@ -34,6 +34,7 @@ mod pooler;
 mod project;
 mod quick;
 mod repair;
+mod runbook;
 mod runners;
 mod scene;
 mod schemas;

@@ -75,6 +75,17 @@ impl Store {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
+    /// The newest plans that have a step which took at least a second.
+    pub async fn slow_plans(&self, client: &Client, limit: i64) -> Result<Vec<i64>> {
+        let query = sql!(
+            "SELECT plan_id FROM {}.events WHERE event ->> 'event' = 'step_succeeded' AND (event ->> 'took_ms')::numeric >= 1000 \
+             GROUP BY plan_id ORDER BY plan_id DESC LIMIT $1",
+            self.schema
+        );
+        let rows = client.query_typed(query.as_str(), &[(&limit, Type::INT8)]).await.doing("read the history")?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
     /// Stored plans by their id.
     pub async fn plans(&self, client: &Client, ids: &[i64]) -> Result<BTreeMap<i64, Plan>> {
         let query = sql!("SELECT id, plan::text FROM {}.plans WHERE id = ANY ($1)", self.schema);
