@@ -3,6 +3,7 @@
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 LAWS := ../shared/acceptance/laws.py
 LAWS_ARGS := --all
+PROFILE := release
 CASES := 0
 SEED := $(shell date +%s)
 ROWS := 100000
@@ -23,12 +24,13 @@ test: ## every test, on every PostgreSQL that can be had here
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
 	set -x && cargo test --workspace
 
-soak: ## the stress test with many rows, then random migrations until stopped (ROWS=300000, CASES=500 for so many, SEED=7 for the same ones again)
+soak: ## the stress test with many rows, every case of the corpus on every server, then random migrations until stopped (ROWS=300000, CASES=500 for so many, SEED=7 for the same ones again)
 	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
-	export CROSSFADE_SOAK=1 CROSSFADE_GENERATED_CASES=$(CASES) CROSSFADE_GENERATED_SEED=$(SEED) CROSSFADE_STRESS_ROWS=$(ROWS) && \
-	set -x && cargo test -p crossfade --test proofs stress:: survival:: -- --include-ignored --nocapture && \
-	cargo test -p crossfade --test proofs generated:: -- --nocapture
+	export CROSSFADE_SOAK=1 CROSSFADE_EVERY_CASE=1 CROSSFADE_GENERATED_CASES=$(CASES) CROSSFADE_GENERATED_SEED=$(SEED) CROSSFADE_STRESS_ROWS=$(ROWS) && \
+	set -x && cargo test -p crossfade --test proofs -- stress:: survival:: --include-ignored --nocapture && \
+	cargo test -p crossfade --test proofs -- crash:: laws:: schemas:: types:: && \
+	cargo test -p crossfade --test proofs -- generated:: --nocapture
 
 bench: ROWS := 3000000
 bench: ## the backfill beside one big UPDATE and batches by hand, as a table of ratios (ROWS=100000 TURNS=1 for a quick look)
@@ -48,10 +50,10 @@ lint: ## formatting and clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 
-laws: ## the two laws, proven from outside (LAWS_ARGS="--tag main" for fewer)
+laws: ## the two laws, proven from outside (LAWS_ARGS="--tag main" for fewer, PROFILE=debug for the binary of the tests)
 	@if [ ! -f $(LAWS) ]; then echo "skipped: there is no $(LAWS)"; exit 0; fi; \
-	scripts/setup > /dev/null && set -x && cargo build --release && \
-	python3 $(LAWS) $(LAWS_ARGS) --bin $(TARGET)/release/crossfade
+	scripts/setup > /dev/null && set -x && cargo build $(if $(filter release,$(PROFILE)),--release) && \
+	python3 $(LAWS) $(LAWS_ARGS) --bin $(TARGET)/$(PROFILE)/crossfade
 
 clean: ## remove what was built and fetched
 	cargo clean

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use crossfade_core::journal::State;
 
-use crate::cases;
 use crate::clients::in_turn;
 use crate::clients::tried;
 use crate::fixture::Fixture;
@@ -14,17 +13,17 @@ use crate::prove;
 use crate::server::Database;
 use crate::server::Server;
 use crate::server::main_server;
-use crate::server::servers;
 use crate::snapshot::Snapshot;
+use crate::spread;
 
 #[test]
 fn both_laws_hold() {
-    prove(cases(servers(), |fixture| fixture.refused.is_none()), both_laws);
+    prove(spread(|fixture| fixture.refused.is_none()), both_laws);
 }
 
 #[test]
 fn what_is_refused_changes_nothing() {
-    prove(cases(servers(), |fixture| fixture.refused.is_some()), refused);
+    prove(spread(|fixture| fixture.refused.is_some()), refused);
 }
 
 /// A database in which `@before` was run.

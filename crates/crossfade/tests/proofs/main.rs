@@ -1,8 +1,8 @@
 //! The proofs on real servers: every case of the corpus, on every version at hand.
 //!
 //! `CROSSFADE_PG_BINS` lists the folders of the servers' binaries, separated by colons; without it those in the usual
-//! place are taken. `CROSSFADE_FIXTURES=rename,split` runs a part of the corpus. A proof runs all its cases and then reports
-//! everything that failed.
+//! place are taken. `CROSSFADE_FIXTURES=rename,split` runs a part of the corpus; `CROSSFADE_EVERY_CASE=1` runs what an ordinary run
+//! samples, too. A proof runs all its cases and then reports everything that failed.
 
 mod adopt;
 mod backfill;
@@ -59,6 +59,7 @@ use std::time::Duration;
 
 use crate::fixture::Fixture;
 use crate::server::Server;
+use crate::server::servers;
 
 /// How long one case may take before it counts as stuck.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -72,6 +73,25 @@ fn cases(servers: &'static [Server], wanted: impl Fn(&Fixture) -> bool) -> Vec<(
         .flat_map(|fixture| servers.iter().map(move |server| (server, fixture.clone())))
         .filter(|(server, fixture)| fits(server, fixture))
         .collect()
+}
+
+/// Every case on the oldest, the main and the newest server, and each on one of those between, in turn: in every run each version has
+/// its share, and all cases on all servers would take longer than anybody waits. With `CROSSFADE_EVERY_CASE` they do run.
+fn spread(wanted: impl Fn(&Fixture) -> bool) -> Vec<(&'static Server, Fixture)> {
+    let (every, outer) = (every_case(), server::outer_servers());
+    let is_outer = |server: &Server| outer.iter().any(|one| one.major() == server.major());
+    let between: Vec<u32> = servers().iter().filter(|server| !is_outer(server)).map(Server::major).collect();
+    let number = |fixture: &Fixture| fixture.name.bytes().fold(0_usize, |sum, byte| sum + usize::from(byte));
+    let mut all = cases(servers(), wanted);
+    all.retain(|(server, fixture)| {
+        every || is_outer(server) || between[number(fixture) % between.len()] == server.major()
+    });
+    all
+}
+
+/// Whether nothing is to be sampled.
+fn every_case() -> bool {
+    std::env::var_os("CROSSFADE_EVERY_CASE").is_some()
 }
 
 /// Runs a proof over its cases, two at a time, and reports all that failed.

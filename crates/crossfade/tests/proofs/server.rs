@@ -33,6 +33,13 @@ pub fn servers() -> &'static [Server] {
     &SERVERS
 }
 
+/// The oldest, the main and the newest, each once: what a version has of its own is mostly at the ends.
+pub fn outer_servers() -> Vec<&'static Server> {
+    let mut outer: Vec<&Server> = SERVERS.first().into_iter().chain([main_server()]).chain(SERVERS.last()).collect();
+    outer.dedup_by_key(|server| server.major());
+    outer
+}
+
 /// The server for proofs that run on one: the newest that has a `pg_dump`, else the newest.
 pub fn main_server() -> &'static Server {
     let dumped = SERVERS.iter().rev().find(|server| server.pg_dump.is_some());
