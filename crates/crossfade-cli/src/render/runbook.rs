@@ -383,7 +383,6 @@ fn sql(title: &str, statements: &[Sql]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::time::Duration;
 
     use crossfade::report::CheckFinding;
@@ -391,6 +390,7 @@ mod tests {
     use crossfade::report::RunbookRefusal;
     use crossfade_core::catalog::Catalog;
     use crossfade_core::migration::Migration;
+    use crossfade_core::plan::MadeInRun;
     use crossfade_core::plan::PlanContext;
     use crossfade_core::plan::Policy;
     use crossfade_core::plan::plan;
@@ -444,7 +444,7 @@ mod tests {
             catalog: &catalog,
             policy: &policy,
             in_flight: &[],
-            new_tables: &BTreeSet::new(),
+            made_in_run: &MadeInRun::default(),
         };
         let plan = plan(cx).unwrap();
         let mut around = grown(&catalog, 20_000_000);

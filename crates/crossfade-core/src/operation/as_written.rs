@@ -29,7 +29,9 @@ use crate::sql::made_by;
 use crate::sql::own_not_null;
 use crate::sql::written;
 use crate::step::Claim;
+use crate::step::Concurrently;
 use crate::step::Phase;
+use crate::step::Probe;
 
 /// A statement that runs as written.
 #[derive(Clone, Debug)]
@@ -182,7 +184,8 @@ pub(crate) fn as_written(
     let rows = statement.parsed.rows_behind.map(|span| span.of(&cx.migration.text).to_owned());
     let phase = statement.phase.unwrap_or(Phase::Expand);
     if let StatementKind::NotInTransaction { .. } = &statement.parsed.kind {
-        return steps.outside(phase, summary(statement), statement.parsed.text.clone(), locks);
+        let run = Concurrently { run: statement.parsed.text.clone(), probe: Probe::Repeatable };
+        return steps.outside(phase, summary(statement), run, locks);
     }
     steps.as_written(
         phase,

@@ -33,10 +33,10 @@ mod whole;
 
 pub(crate) use as_written::as_written;
 pub(crate) use understand::builtin_volatility;
-pub use understand::created_tables;
 pub(crate) use understand::made;
 pub(crate) use understand::named_types;
 pub use understand::understand;
+pub(crate) use whole::destination;
 
 use crate::catalog::Catalog;
 use crate::catalog::Column;

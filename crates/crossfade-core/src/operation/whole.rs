@@ -101,7 +101,7 @@ pub(super) fn rename(catalog: &mut Catalog, from: &TableName, to: &TableName) {
 }
 
 /// The full name that an object has where it goes.
-pub(super) fn destination(from: &TableName, to: &Destination) -> TableName {
+pub(crate) fn destination(from: &TableName, to: &Destination) -> TableName {
     match to {
         Destination::Name(name) => TableName { schema: from.schema.clone(), name: Ident::new(name.as_str()) },
         Destination::Schema(schema) => TableName { schema: Ident::new(schema.as_str()), name: from.name.clone() },

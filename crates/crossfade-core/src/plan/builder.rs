@@ -32,7 +32,6 @@ use crate::step::Hold;
 use crate::step::Outcome;
 use crate::step::Phase;
 use crate::step::Preflight;
-use crate::step::Probe;
 use crate::step::Statement;
 use crate::step::Step;
 use crate::step::StepId;
@@ -253,9 +252,9 @@ impl<'a> StepsBuilder<'a> {
         self.committed = true;
     }
 
-    /// A statement of the user's that can't run in a transaction, and may be run again.
-    pub fn outside(&mut self, phase: Phase, summary: String, run: Sql, locks: Vec<TableLock>) {
-        let action = Action::Concurrently(Concurrently { run, probe: Probe::Repeatable });
+    /// A statement of the user's that can't run in a transaction.
+    pub fn outside(&mut self, phase: Phase, summary: String, run: Concurrently, locks: Vec<TableLock>) {
+        let action = Action::Concurrently(run);
         self.push(phase, as_written_rank(phase), summary, action, None, locks, Vec::new());
     }
 

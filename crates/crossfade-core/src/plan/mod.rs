@@ -3,6 +3,7 @@
 mod audit;
 mod backfill;
 mod builder;
+mod made_in_run;
 mod reference;
 mod rows;
 mod sync;
@@ -15,6 +16,7 @@ pub use backfill::plan_backfill;
 pub use builder::Around;
 pub use builder::StepsBuilder;
 pub(crate) use builder::can_be_swept;
+pub use made_in_run::MadeInRun;
 pub use reference::OrphanNames;
 pub use reference::Orphans;
 pub use reference::Reference;
@@ -30,7 +32,6 @@ pub use sync::Until;
 pub(crate) use sync::is_wider;
 
 use std::collections::BTreeMap;
-use std::collections::BTreeSet;
 
 use crate::catalog::Catalog;
 use crate::finding::Finding;
@@ -38,7 +39,6 @@ use crate::finding::Severity;
 use crate::migration::Migration;
 use crate::operation;
 use crate::sql::Ident;
-use crate::sql::TableName;
 use crate::step::Claim;
 use crate::step::PLAN_FORMAT;
 use crate::step::Plan;
@@ -85,8 +85,8 @@ pub struct PlanContext<'a> {
     pub policy: &'a Policy,
     /// Plans that have begun and are not finished.
     pub in_flight: &'a [InFlight],
-    /// Tables that earlier migrations of the same run have made: nobody uses them yet.
-    pub new_tables: &'a BTreeSet<TableName>,
+    /// What earlier migrations of the same run have made: nobody uses it yet.
+    pub made_in_run: &'a MadeInRun,
 }
 
 impl PlanContext<'_> {
@@ -102,6 +102,19 @@ impl PlanContext<'_> {
 ///
 /// Every finding, when at least one of them refuses the migration.
 pub fn plan(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
+    let refused = match plan_as_used(cx) {
+        Ok(plan) => return Ok(plan),
+        Err(findings) => findings,
+    };
+    // What runs at once on a table that nobody uses may need a way back, beside something that waits. In phases it has one of its own.
+    if !refused.iter().any(|finding| finding.rule == "undo-needed") {
+        return Err(refused);
+    }
+    let catalog = Catalog { other_sessions: cx.catalog.other_sessions.max(1), ..cx.catalog.clone() };
+    plan_as_used(PlanContext { catalog: &catalog, made_in_run: &MadeInRun::default(), ..cx }).map_err(|_| refused)
+}
+
+fn plan_as_used(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     let (operations, mut findings) = operation::understand(&cx);
     for operation in &operations {
         findings.extend(operation.check(&cx));

@@ -49,6 +49,12 @@ pub struct ParsedFile {
     pub comments: Vec<Comment>,
 }
 
+/// A statement of ours, which stands where a statement of the file stood.
+pub fn parsed_at(span: Span, text: &str) -> Option<ParsedStatement> {
+    let parsed = parse_file(text).ok()?.statements.into_iter().next()?;
+    Some(ParsedStatement { span, ..parsed })
+}
+
 /// Parses a file. The text has no byte order mark.
 ///
 /// # Errors

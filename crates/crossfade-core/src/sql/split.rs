@@ -10,9 +10,11 @@ use pg_query::protobuf::ConstrType;
 use pg_query::protobuf::Constraint;
 use pg_query::protobuf::Node;
 
+use super::Expr;
 use super::ParsedStatement;
-use super::parse_file;
+use super::parsed_at;
 use super::rewrite::deparse;
+use super::rewrite::parse_expression_node;
 
 /// The changes of an ALTER TABLE, each as a statement of its own, in the order in which the server makes them. What is written with a new
 /// column (CHECK, UNIQUE, PRIMARY KEY, REFERENCES) comes behind it. None where the text can't be taken apart.
@@ -40,6 +42,48 @@ pub fn with_constraint_name(statement: &ParsedStatement, name: &str) -> Option<P
     with_commands(statement, &alter, vec![command])
 }
 
+/// The statement, which adds a column and nothing else, without its NOT NULL; and the statement that makes it NOT NULL, where it was to be.
+pub fn with_not_null_apart(statement: &ParsedStatement) -> Option<(ParsedStatement, Option<ParsedStatement>)> {
+    let alter = parse_alter(statement)?;
+    let (command, mut column) = column_of(&alter)?;
+    let is_not_null = |node: &Node| match &node.node {
+        Some(NodeEnum::Constraint(constraint)) => constraint.contype() == ConstrType::ConstrNotnull,
+        _ => false,
+    };
+    let before = column.constraints.len();
+    column.constraints.retain(|node| !is_not_null(node));
+    if column.constraints.len() == before {
+        return Some((statement.clone(), None));
+    }
+    let not_null = AlterTableCmd {
+        subtype: AlterTableType::AtSetNotNull as i32,
+        name: column.colname.clone(),
+        behavior: protobuf::DropBehavior::DropRestrict as i32,
+        ..AlterTableCmd::default()
+    };
+    let bare = AlterTableCmd { def: boxed(NodeEnum::ColumnDef(Box::new(column))), ..command };
+    Some((with_commands(statement, &alter, vec![bare])?, Some(with_commands(statement, &alter, vec![not_null])?)))
+}
+
+/// The statement, which changes a column's type and nothing else, with this value for its rows.
+pub fn with_using(statement: &ParsedStatement, value: &Expr) -> Option<ParsedStatement> {
+    let alter = parse_alter(statement)?;
+    let (command, mut column) = column_of(&alter)?;
+    column.raw_default = Some(Box::new(parse_expression_node(value.as_written())?));
+    let using = AlterTableCmd { def: boxed(NodeEnum::ColumnDef(Box::new(column))), ..command };
+    with_commands(statement, &alter, vec![using])
+}
+
+/// The one change of a statement, and the column that it defines.
+fn column_of(alter: &AlterTableStmt) -> Option<(AlterTableCmd, ColumnDef)> {
+    let [node] = alter.cmds.as_slice() else { return None };
+    let Some(NodeEnum::AlterTableCmd(command)) = &node.node else { return None };
+    match command.def.as_ref()?.node.as_ref()? {
+        NodeEnum::ColumnDef(column) => Some(((**command).clone(), (**column).clone())),
+        _ => None,
+    }
+}
+
 fn parse_alter(statement: &ParsedStatement) -> Option<AlterTableStmt> {
     let parsed = pg_query::parse(statement.text.as_str(), 0).ok()?;
     match parsed.protobuf.stmts.into_iter().next()?.stmt?.node? {
@@ -56,8 +100,7 @@ fn with_commands(
     let cmds =
         commands.into_iter().map(|command| Node { node: Some(NodeEnum::AlterTableCmd(Box::new(command))) }).collect();
     let text = deparse(NodeEnum::AlterTableStmt(AlterTableStmt { cmds, ..alter.clone() }))?;
-    let part = parse_file(&text).ok()?.statements.into_iter().next()?;
-    Some(ParsedStatement { span: whole.span, ..part })
+    parsed_at(whole.span, &text)
 }
 
 /// The pass in which the server makes a change. Source: `ATPrepCmd` and `AlterTablePass` in PostgreSQL's tablecmds.c.
@@ -159,12 +202,34 @@ fn string(text: &str) -> Node {
 
 #[cfg(test)]
 mod tests {
+    use super::super::parse_file;
     use super::*;
 
     fn split(text: &str) -> String {
         let file = parse_file(text).expect("it parses");
         let parts = split_alter(&file.statements[0]).expect("it can be taken apart");
         parts.iter().map(|part| part.text.to_string()).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn a_new_column_loses_its_not_null_until_it_has_values() {
+        let apart = |text: &str| {
+            let file = parse_file(text).expect("it parses");
+            let (bare, rest) = with_not_null_apart(&file.statements[0]).expect("it adds a column");
+            (bare.text.to_string(), rest.map(|rest| rest.text.to_string()))
+        };
+        let (bare, rest) = apart("ALTER TABLE ONLY s.t ADD COLUMN IF NOT EXISTS a text NOT NULL DEFAULT 'x'");
+        assert_eq!(bare, "ALTER TABLE ONLY s.t ADD COLUMN IF NOT EXISTS a text DEFAULT 'x'");
+        assert_eq!(rest.as_deref(), Some("ALTER TABLE ONLY s.t ALTER COLUMN a SET NOT NULL"));
+        assert_eq!(apart("ALTER TABLE t ADD a int").1, None);
+    }
+
+    #[test]
+    fn a_type_change_takes_its_values_from_elsewhere() {
+        let file = parse_file("ALTER TABLE t ALTER a TYPE bigint USING a::bigint").expect("it parses");
+        let value = Expr::parse("coalesce(b, 0)").expect("it is an expression");
+        let changed = with_using(&file.statements[0], &value).expect("it changes a type");
+        assert_eq!(changed.text.as_str(), "ALTER TABLE t ALTER COLUMN a TYPE bigint USING COALESCE(b, 0)");
     }
 
     #[test]

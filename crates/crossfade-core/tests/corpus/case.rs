@@ -1,6 +1,5 @@
 //! The corpus with its stored catalogs, its plans, and plans as people read them.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use crossfade_core::catalog::Catalog;
@@ -8,10 +7,10 @@ use crossfade_core::finding::Finding;
 use crossfade_core::lock::TableLock;
 use crossfade_core::migration::Migration;
 use crossfade_core::plan::InFlight;
+use crossfade_core::plan::MadeInRun;
 use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::Policy;
 use crossfade_core::plan::plan;
-use crossfade_core::sql::TableName;
 use crossfade_core::step::Action;
 use crossfade_core::step::Plan;
 
@@ -26,7 +25,7 @@ pub struct Case {
     pub catalog: Catalog,
     migration: Migration,
     policy: Policy,
-    new_tables: BTreeSet<TableName>,
+    made_in_run: MadeInRun,
     in_flight: Vec<InFlight>,
 }
 
@@ -37,7 +36,7 @@ impl Case {
             catalog: &self.catalog,
             policy: &self.policy,
             in_flight: &self.in_flight,
-            new_tables: &self.new_tables,
+            made_in_run: &self.made_in_run,
         }
     }
 }
@@ -51,7 +50,7 @@ pub fn cases() -> Vec<Case> {
             catalog: stored_catalog(&fixture.name),
             migration,
             policy: Policy::default(),
-            new_tables: BTreeSet::new(),
+            made_in_run: MadeInRun::default(),
             in_flight: Vec::new(),
             fixture,
         };

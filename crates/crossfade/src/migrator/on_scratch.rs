@@ -2,22 +2,17 @@
 
 use std::sync::Arc;
 
-use crossfade_core::journal::State;
-
 use super::MigrateOptions;
 use super::Migrator;
-use super::same_version;
 use crate::error::Error;
 use crate::error::Result;
 use crate::observer::Unobserved;
 use crate::scratch::ScratchDatabase;
 use crate::scratch::ScratchHome;
-use crate::source::FileKind;
 use crate::source::SourceFile;
 use crate::stop::Stop;
 
-/// Runs files to their ends. On tables that nobody uses they run at once. What can't be done in that way (it stands there for rows, or is in a file with
-/// something that waits) is run as it was on the live database: on tables that somebody uses.
+/// Runs files to their ends. On what the run has made itself they run at once.
 pub(super) async fn run_whole(
     migrator: &Migrator,
     home: &ScratchHome,
@@ -26,30 +21,9 @@ pub(super) async fn run_whole(
     stop: &Stop,
 ) -> Result<()> {
     let own = migrator.on_scratch(database, Arc::new(files.to_vec()));
-    let mut in_company: Option<String> = None;
-    loop {
-        let options = || MigrateOptions { complete: true, ..MigrateOptions::default() };
-        let at_once = with_missing_roles(home, async || own.migrate(options(), &mut Unobserved, stop).await).await;
-        let Err(error) = at_once else { return Ok(()) };
-        let rows = own.look().await?;
-        let is_applied = |file: &SourceFile| {
-            let row = rows.iter().find(|row| same_version(&row.version, &file.version));
-            row.is_some_and(|row| row.state == State::Applied)
-        };
-        let failed = files.iter().find(|file| file.kind != FileKind::Repeatable && !is_applied(file));
-        let failed = failed.map(|file| file.version.clone()).filter(|_| !stop.is_requested());
-        if failed.is_none() || failed == in_company {
-            return Err(cannot_be_run(error));
-        }
-        in_company.clone_from(&failed);
-        let company = database.target().connect("an application").await?;
-        let options = || MigrateOptions { complete: true, to: failed.clone(), ..MigrateOptions::default() };
-        let phased = with_missing_roles(home, async || own.migrate(options(), &mut Unobserved, stop).await).await;
-        drop(company);
-        if phased.is_err() {
-            return Err(cannot_be_run(error));
-        }
-    }
+    let options = || MigrateOptions { complete: true, ..MigrateOptions::default() };
+    let done = with_missing_roles(home, async || own.migrate(options(), &mut Unobserved, stop).await).await;
+    done.map(|_| ()).map_err(cannot_be_run)
 }
 
 fn cannot_be_run(error: Error) -> Error {

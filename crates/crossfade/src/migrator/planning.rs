@@ -1,6 +1,5 @@
 //! From a file to a plan that the server accepts.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use crossfade_core::catalog::Catalog;
@@ -8,12 +7,12 @@ use crossfade_core::finding::Finding;
 use crossfade_core::journal::State;
 use crossfade_core::migration::Migration;
 use crossfade_core::plan::InFlight;
+use crossfade_core::plan::MadeInRun;
 use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::Policy;
 use crossfade_core::plan::audit;
 use crossfade_core::plan::plan;
 use crossfade_core::plan::plan_down;
-use crossfade_core::sql::TableName;
 use crossfade_core::step::Action;
 use crossfade_core::step::Plan;
 use crossfade_core::step::Step;
@@ -98,11 +97,11 @@ pub(super) fn plan_file(
     catalog: &Catalog,
     policy: &Policy,
     in_flight: &[InFlight],
-    new_tables: &BTreeSet<TableName>,
+    made_in_run: &MadeInRun,
 ) -> Result<Plan> {
     let way = Way::up(file);
     let migration = way.parse()?;
-    let cx = PlanContext { migration: &migration, catalog, policy, in_flight, new_tables };
+    let cx = PlanContext { migration: &migration, catalog, policy, in_flight, made_in_run };
     let plan = plan(cx).map_err(|findings| way.refused(findings))?;
     if file.kind == FileKind::Repeatable {
         refuse_steps(&plan).map_err(|finding| way.refused(vec![finding]))?;
@@ -134,7 +133,7 @@ fn refuse_steps(plan: &Plan) -> Result<(), Finding> {
 pub(super) fn plan_down_file(row: &TrackedRow, down: &WayDown, catalog: &Catalog, policy: &Policy) -> Result<Plan> {
     let way = Way::down(row, down);
     let migration = way.parse()?;
-    let cx = PlanContext { migration: &migration, catalog, policy, in_flight: &[], new_tables: &BTreeSet::new() };
+    let cx = PlanContext { migration: &migration, catalog, policy, in_flight: &[], made_in_run: &MadeInRun::default() };
     audited(plan_down(cx).map_err(|findings| way.refused(findings))?)
 }
 

@@ -1,11 +1,9 @@
 //! The plans of what is pending, without running any: each on the schema that the ones before it leave.
 
-use std::collections::BTreeSet;
-
 use crossfade_core::catalog::Catalog;
 use crossfade_core::journal::State;
-use crossfade_core::operation::created_tables;
 use crossfade_core::plan::InFlight;
+use crossfade_core::plan::MadeInRun;
 use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::project;
 use crossfade_core::step::Plan;
@@ -84,7 +82,7 @@ pub(super) async fn preview(migrator: &Migrator, versions: &[String]) -> Result<
     let mut preview =
         Preview { client, store, catalog: now, planned: Vec::new(), unplanned: Vec::new(), refused: None };
     let mut pending = 0;
-    let mut new_tables = BTreeSet::new();
+    let mut made_in_run = MadeInRun::beginning(&catalog);
     let tracked = super::history::by_version(&rows);
     for file in &files {
         let asked = versions.is_empty() || versions.iter().any(|version| asks_for(file, version));
@@ -101,7 +99,7 @@ pub(super) async fn preview(migrator: &Migrator, versions: &[String]) -> Result<
                 }
             }
             Some(_) | None => {
-                let plan = match plan_file(file, &catalog, &policy, &in_flight, &new_tables) {
+                let plan = match plan_file(file, &catalog, &policy, &in_flight, &made_in_run) {
                     Ok(plan) => plan,
                     Err(error) if pending > 0 && only_missing(&error) => {
                         preview.unplanned.push(format!(
@@ -124,13 +122,13 @@ pub(super) async fn preview(migrator: &Migrator, versions: &[String]) -> Result<
                 }
                 pending += 1;
                 let migration = Way::up(file).parse()?;
-                new_tables.extend(created_tables(&migration, &catalog));
+                made_in_run.add(&migration, &catalog);
                 let cx = PlanContext {
                     migration: &migration,
                     catalog: &catalog,
                     policy: &policy,
                     in_flight: &[],
-                    new_tables: &new_tables,
+                    made_in_run: &made_in_run,
                 };
                 let next = project(cx);
                 if plan.is_phased() {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 mod quick;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,10 +14,9 @@ use crossfade_core::journal::State;
 use crossfade_core::journal::StepStatus;
 use crossfade_core::journal::fold;
 use crossfade_core::migration::checksum;
-use crossfade_core::operation::created_tables;
+use crossfade_core::plan::MadeInRun;
 use crossfade_core::plan::PlannedBackfill;
 use crossfade_core::plan::Policy;
-use crossfade_core::sql::TableName;
 use crossfade_core::sql::same_code;
 use crossfade_core::step::Action;
 use crossfade_core::step::Outcome;
@@ -75,8 +73,10 @@ pub(super) struct Session<'a> {
     store: Store,
     lease: Lease,
     client: Client,
-    /// Tables that this run has made.
-    new_tables: BTreeSet<TableName>,
+    /// What this run has made, once it has looked at the database.
+    made_in_run: Option<MadeInRun>,
+    /// Whether a file ran in another session, and may have changed how new ones begin (ALTER DATABASE … SET).
+    is_stale: bool,
     /// What is known of the database since the last look at it.
     known: Option<Known>,
     /// Whether nothing is under way that a small file could be in the way of.
@@ -133,7 +133,8 @@ impl<'a> Session<'a> {
             store,
             lease,
             client,
-            new_tables: BTreeSet::new(),
+            made_in_run: None,
+            is_stale: false,
             known: None,
             is_quick: false,
             record_done: None,
@@ -227,12 +228,17 @@ impl<'a> Session<'a> {
         let row = match row {
             Some(row) => row,
             None => {
+                if std::mem::take(&mut self.is_stale) {
+                    self.client = connect_worker(&self.migrator.target, &self.store.schema, &self.lease).await?;
+                    self.record_done = None;
+                }
                 if let Some(done) = self.quickly(file).await? {
                     return Ok(done);
                 }
                 self.record(file).await?
             }
         };
+        self.is_stale = true;
         let mut done = self.go_on(&row, None).await?;
         if complete {
             for (state, request) in [(State::Ready, Request::Contract), (State::Contracted, Request::Purge)] {
@@ -261,13 +267,14 @@ impl<'a> Session<'a> {
             Some(_) | None => planning::catalog(&self.client, &self.store).await?,
         };
         let policy = Policy { park: self.park, ..self.migrator.policy() };
-        let plan = planning::plan_file(file, &catalog, &policy, &in_flight, &self.new_tables)?;
+        let made_in_run = self.made_in_run.get_or_insert_with(|| MadeInRun::beginning(&catalog));
+        let plan = planning::plan_file(file, &catalog, &policy, &in_flight, made_in_run)?;
         planning::preflight(&self.client, file, &plan).await?;
         if self.lease.shared {
             pooler::refuse_behind_a_pooler(&plan)?;
         }
         let migration = planning::Way::up(file).parse()?;
-        self.new_tables.extend(created_tables(&migration, &catalog));
+        made_in_run.add(&migration, &catalog);
         for finding in plan.findings.iter().filter(|finding| finding.severity > Severity::Note) {
             self.observer.notice(Notice::Found { version: plan.version.clone(), finding: finding.clone() });
         }

@@ -16,6 +16,7 @@ mod embedded;
 mod files;
 #[path = "../../../crossfade-core/tests/corpus/fixture.rs"]
 mod fixture;
+mod fresh;
 mod generated;
 mod goto;
 mod history;

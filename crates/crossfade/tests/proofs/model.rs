@@ -1,12 +1,11 @@
 //! Our model of the schema, checked by the real one: the stored catalogs are what a server returns, and what we say a migration leaves is
 //! what it leaves.
 
-use std::collections::BTreeSet;
-
 use crossfade::postgres::introspect;
 use crossfade_core::catalog::Catalog;
 use crossfade_core::catalog::Table;
 use crossfade_core::migration::Migration;
+use crossfade_core::plan::MadeInRun;
 use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::Policy;
 use crossfade_core::plan::project;
@@ -77,7 +76,7 @@ async fn model_agrees(server: &'static Server, fixture: Fixture) -> Result<(), S
         catalog: &catalog,
         policy: &policy,
         in_flight: &[],
-        new_tables: &BTreeSet::new(),
+        made_in_run: &MadeInRun::default(),
     };
     let said = project(cx);
     let project = folder(&database, &fixture);

@@ -42,6 +42,8 @@ pub(in crate::operation) struct Detach {
     pub partition: Table,
     /// CONCURRENTLY is written: the server then leaves a CHECK behind, and so do we.
     pub concurrently: bool,
+    /// Whether somebody uses the parent. Else it is done at once, and all that is left is that CONCURRENTLY runs in no transaction.
+    pub in_use: bool,
     pub span: Span,
 }
 
@@ -155,6 +157,16 @@ impl Detach {
         let left = Names::of(cx.catalog).choose(partition, &self.only_column(cx.catalog), Label::Check);
         let drop = sql!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", partition, left);
         let undo = Ddl { lock_first: self.own_locks(cx), statements: vec![drop.clone().into()], as_written: false };
+        let run = Concurrently {
+            run: sql!("ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY", parent, partition),
+            probe: probe(false),
+        };
+        let taken =
+            locks(cx.catalog, &self.parent, LockMode::ShareUpdateExclusive, partition, LockMode::AccessExclusive);
+        if !self.in_use {
+            steps.outside(Phase::Expand, format!("detach {partition} from {parent}"), run, taken);
+            return None;
+        }
         steps.undo_only(
             Phase::Contract,
             format!("on the way back: drop the CHECK that the server left on {partition}"),
@@ -164,12 +176,9 @@ impl Detach {
         steps.step(
             Phase::Contract,
             format!("detach {partition} from {parent}"),
-            Action::Concurrently(Concurrently {
-                run: sql!("ALTER TABLE {} DETACH PARTITION {} CONCURRENTLY", parent, partition),
-                probe: probe(false),
-            }),
+            Action::Concurrently(run),
             Some(Action::Concurrently(Concurrently { run: self.attach_again(), probe: probe(true) })),
-            locks(cx.catalog, &self.parent, LockMode::ShareUpdateExclusive, partition, LockMode::AccessExclusive),
+            taken,
         );
         (!self.concurrently).then_some(drop)
     }

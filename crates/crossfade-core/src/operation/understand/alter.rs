@@ -33,7 +33,12 @@ impl Reader<'_> {
         commands: &[AlterCommand],
         if_exists: bool,
     ) {
-        let Some(table) = self.in_use(name).cloned() else {
+        // What can't run in a transaction is a step of its own, whoever uses the table.
+        let concurrent =
+            |command: &AlterCommand| matches!(command, AlterCommand::DetachPartition { concurrently: true, .. });
+        let steps = commands.iter().any(concurrent) && !self.is_created(name);
+        let found = if steps { self.catalog().resolve(name) } else { self.in_use(name) };
+        let Some(table) = found.cloned() else {
             self.no_values(statement);
             return self.unless_unknown(position, statement, name, if_exists);
         };
@@ -209,7 +214,7 @@ impl Reader<'_> {
                 let own = self
                     .catalog()
                     .resolve(partition)
-                    .filter(|own| !self.created.contains(&own.name) && !self.cx.new_tables.contains(&own.name));
+                    .filter(|own| !self.created.contains(&own.name) && !self.cx.made_in_run.has(&own.name));
                 if own.is_none() && self.catalog().resolve(partition).is_none() && !self.is_created(partition) {
                     self.findings.push(no_table(self.cx, partition, span));
                     return;
@@ -229,7 +234,13 @@ impl Reader<'_> {
                     self.findings.push(no_table(self.cx, partition, span));
                     return;
                 };
-                let operation = Detach { parent: table.clone(), partition: own, concurrently: *concurrently, span };
+                let operation = Detach {
+                    in_use: self.is_in_use(table),
+                    parent: table.clone(),
+                    partition: own,
+                    concurrently: *concurrently,
+                    span,
+                };
                 self.operations.push((position, Box::new(operation)));
             }
             // It is instant: only a directive that it does not take brings it here, and that is said already.

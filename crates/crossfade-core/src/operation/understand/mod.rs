@@ -2,6 +2,7 @@
 
 mod add;
 mod alter;
+mod at_once;
 mod collisions;
 mod comment;
 mod loosen;
@@ -106,15 +107,6 @@ struct Reader<'a> {
     moved_types: Vec<(usize, TableName)>,
 }
 
-/// The tables that a file makes and that are not there yet.
-pub fn created_tables(migration: &Migration, catalog: &Catalog) -> Vec<TableName> {
-    let made = migration.statements.iter().filter_map(|statement| match &statement.parsed.kind {
-        StatementKind::CreateTable { name, temporary: false, .. } => Some(catalog.place(name)),
-        _ => None,
-    });
-    made.filter(|place| catalog.table(place).is_none()).collect()
-}
-
 /// What the file makes, under the names that it has until contract.
 pub fn made(cx: &PlanContext<'_>) -> Vec<Made> {
     let statements = Reader::new(cx).with_types_meant();
@@ -208,18 +200,25 @@ impl Reader<'_> {
 
     /// The existing table that a name means, unless the file makes it, or nobody can feel what happens to it.
     fn in_use(&self, name: &ObjectRef) -> Option<&Table> {
-        let table = self.catalog().resolve(name)?;
-        if self.created.contains(&table.name) || self.cx.new_tables.contains(&table.name) {
-            return None;
+        self.catalog().resolve(name).filter(|table| self.is_in_use(table))
+    }
+
+    fn is_in_use(&self, table: &Table) -> bool {
+        if self.created.contains(&table.name) || self.cx.made_in_run.has(&table.name) {
+            return false;
         }
         let alone = self.catalog().other_sessions == 0;
         let unused = match table.kind {
             TableKind::Table | TableKind::Partitioned => alone && !table.has_rows,
-            TableKind::View | TableKind::MaterializedView | TableKind::Foreign => {
-                alone && !self.catalog().tables.iter().any(|table| table.has_rows)
-            }
+            TableKind::View | TableKind::MaterializedView | TableKind::Foreign => self.is_nobody_there(),
         };
-        (!unused).then_some(table)
+        !unused
+    }
+
+    /// Whether nobody uses anything at all.
+    fn is_nobody_there(&self) -> bool {
+        let empty = || !self.catalog().tables.iter().any(|table| table.has_rows);
+        self.cx.made_in_run.everything || self.catalog().other_sessions == 0 && empty()
     }
 
     fn is_created(&self, name: &ObjectRef) -> bool {

@@ -33,6 +33,7 @@ impl Reader<'_> {
             statements.extend(self.parts(statement).into_iter().map(|part| self.with_name(part, &mut names)));
         }
         self.created = BTreeSet::new();
+        let statements = self.in_order_of_phases(statements);
         Migration { statements, ..cx.migration.clone() }
     }
 
@@ -61,8 +62,8 @@ impl Reader<'_> {
 
     fn parts(&mut self, statement: &Statement) -> Vec<Statement> {
         let whole = || vec![statement.clone()];
-        let StatementKind::AlterTable { table, commands, .. } = &statement.parsed.kind else { return whole() };
-        let Some(table) = self.in_use(table).cloned() else { return whole() };
+        let StatementKind::AlterTable { table: name, commands, .. } = &statement.parsed.kind else { return whole() };
+        let Some(table) = self.in_use(name).cloned() else { return self.at_once(statement, name, commands) };
         if statement.direct.is_some() || statement.phase.is_some() {
             return whole();
         }
@@ -73,13 +74,27 @@ impl Reader<'_> {
         let adds = commands
             .iter()
             .any(|command| matches!(command, AlterCommand::AddColumn { .. } | AlterCommand::DropConstraint { .. }));
-        let parts = match commands.as_slice() {
+        match commands.as_slice() {
             // A column that is added at once may get its value from a later statement, and must stand alone for that; a constraint that goes
             // at once has a way back of its own.
             _ if at_once && (alone || !adds || commands.len() == 1) => return whole(),
             [AlterCommand::AddColumn { column, .. }] if column.constraints.is_empty() => return whole(),
-            [AlterCommand::AddColumn { .. }] => split_alter(&statement.parsed),
+            [AlterCommand::AddColumn { .. }] => {}
             [_] => return whole(),
+            _ => {}
+        }
+        let Some(parts) = self.parts_of(statement, commands) else { return whole() };
+        self.check_directives(statement, commands);
+        parts
+    }
+
+    /// An ALTER TABLE's changes, each with the directives that speak for it. Where it can't be taken apart, that is said.
+    pub(super) fn parts_of(&mut self, statement: &Statement, commands: &[AlterCommand]) -> Option<Vec<Statement>> {
+        let parts = match commands {
+            [AlterCommand::AddColumn { column, .. }] if !column.constraints.is_empty() => {
+                split_alter(&statement.parsed)
+            }
+            [_] => Some(vec![statement.parsed.clone()]),
             _ => split_alter(&statement.parsed),
         };
         let Some(parts) = parts else {
@@ -88,9 +103,8 @@ impl Reader<'_> {
                 Finding::error("mixed-alter-table", statement.parsed.span, message)
                     .help("split it into statements of one change each"),
             );
-            return whole();
+            return None;
         };
-        self.check_directives(statement, commands);
         let last = parts.len() - 1;
         let part = |(at, parsed): (usize, crate::sql::ParsedStatement)| {
             let mine = |all: &[ValueDirective], takes: &dyn Fn(&AlterCommand) -> Vec<String>| {
@@ -111,7 +125,7 @@ impl Reader<'_> {
                 parsed,
             }
         };
-        parts.into_iter().enumerate().map(part).collect()
+        Some(parts.into_iter().enumerate().map(part).collect())
     }
 
     /// Each directive must speak for a change of the statement.

@@ -30,8 +30,7 @@ type Meanings = BTreeMap<TableName, TableName>;
 impl Reader<'_> {
     /// The existing type that a name means, unless nobody can feel what happens to it.
     fn type_in_use(&self, name: &ObjectRef) -> Option<&Object> {
-        let alone = self.catalog().other_sessions == 0 && !self.catalog().tables.iter().any(|table| table.has_rows);
-        self.catalog().object("type", name).filter(|_| !alone)
+        self.catalog().object("type", name).filter(|_| !self.is_nobody_there())
     }
 
     fn type_place(&self, name: &ObjectRef) -> TableName {
@@ -162,8 +161,7 @@ impl Reader<'_> {
             let message = format!("there is no {} {object}", kind.sql_name().to_lowercase());
             return self.findings.push(Finding::error("no-such-function", statement.parsed.span, message));
         }
-        let alone = self.catalog().other_sessions == 0 && !self.catalog().tables.iter().any(|table| table.has_rows);
-        let found = self.catalog().object("function", object).filter(|_| !alone).cloned();
+        let found = self.catalog().object("function", object).filter(|_| !self.is_nobody_there()).cloned();
         let Some(found) = found else { return self.write_as_is(position, statement) };
         let target = destination(&found.name, to);
         if target == found.name {

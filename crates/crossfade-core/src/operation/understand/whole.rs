@@ -98,8 +98,7 @@ impl Reader<'_> {
             Some((name, object.arguments.clone()))
         };
         let found: Vec<_> = objects.iter().filter_map(place).collect();
-        let alone = self.catalog().other_sessions == 0 && !self.catalog().tables.iter().any(|table| table.has_rows);
-        if found.is_empty() || alone {
+        if found.is_empty() || self.is_nobody_there() {
             return self.write_as_is(position, statement);
         }
         let cleared = Cleared::before(self.cx, span);

@@ -3,7 +3,6 @@
 //! Most migrations that are run on an empty database are of this kind: a test, a new tenant, a developer's first day. The ordinary way reads the catalog for each file,
 //! opens a session for it and commits three times. See docs/decisions/0021.
 
-use std::collections::BTreeSet;
 use std::time::Instant;
 
 use crossfade_core::catalog::Catalog;
@@ -14,14 +13,13 @@ use crossfade_core::journal::fold;
 use crossfade_core::journal::state_of;
 use crossfade_core::migration::Migration;
 use crossfade_core::migration::Statement;
-use crossfade_core::operation::created_tables;
+use crossfade_core::plan::MadeInRun;
 use crossfade_core::plan::PlanContext;
 use crossfade_core::plan::project;
 use crossfade_core::sql;
 use crossfade_core::sql::Literal;
 use crossfade_core::sql::Sql;
 use crossfade_core::sql::StatementKind;
-use crossfade_core::sql::TableName;
 use crossfade_core::step::Action;
 use crossfade_core::step::Plan;
 
@@ -58,7 +56,8 @@ impl Session<'_> {
             None => Known { catalog: planning::catalog(&self.client, &self.store).await?, fresh: true },
         };
         let policy = self.migrator.policy();
-        let planned = planning::plan_file(file, &known.catalog, &policy, &[], &self.new_tables);
+        let made_in_run = self.made_in_run.get_or_insert_with(|| MadeInRun::beginning(&known.catalog)).clone();
+        let planned = planning::plan_file(file, &known.catalog, &policy, &[], &made_in_run);
         let (plan, migration) = match planned {
             Ok(plan) => (plan, planning::Way::up(file).parse()?),
             // What was read shows it again, and what was not may be out of date.
@@ -67,7 +66,7 @@ impl Session<'_> {
                 return Ok(None);
             }
         };
-        if !is_quick(&plan, &migration, &known.catalog, &self.new_tables) {
+        if !is_quick(&plan, &migration, &known.catalog, &made_in_run) {
             self.known = Some(known).filter(|known| known.fresh);
             return Ok(None);
         }
@@ -86,15 +85,16 @@ impl Session<'_> {
             catalog: &known.catalog,
             policy: &policy,
             in_flight: &[],
-            new_tables: &self.new_tables,
+            made_in_run: &made_in_run,
         };
-        let made = created_tables(&migration, &known.catalog);
         self.known = migration
             .statements
             .iter()
             .all(|statement| follows_from_its_text(&statement.parsed.kind))
             .then(|| Known { catalog: project(cx), fresh: false });
-        self.new_tables.extend(made);
+        if let Some(made_in_run) = &mut self.made_in_run {
+            made_in_run.add(&migration, &known.catalog);
+        }
         Ok(Some(self.tell(&plan, state, begun)))
     }
 
@@ -185,14 +185,14 @@ fn statements(plan: &Plan) -> impl Iterator<Item = Sql> {
 }
 
 /// Whether a plan is nothing but statements as written, on tables that this run has made, in a session that stays as it is.
-fn is_quick(plan: &Plan, migration: &Migration, catalog: &Catalog, new_tables: &BTreeSet<TableName>) -> bool {
+fn is_quick(plan: &Plan, migration: &Migration, catalog: &Catalog, made_in_run: &MadeInRun) -> bool {
     // A function of the user's may do anything, and be called by a trigger.
     let calls = catalog.objects.iter().any(|object| object.kind == "function");
     plan.preflight.is_empty()
         && plan.steps.iter().all(|step| match &step.action {
             Action::Ddl(ddl) => {
                 ddl.as_written
-                    && ddl.lock_first.iter().all(|lock| new_tables.contains(&lock.table))
+                    && ddl.lock_first.iter().all(|lock| made_in_run.has(&lock.table))
                     && ddl.statements.iter().all(|statement| statement.rows.is_none())
             }
             Action::Concurrently(_)
@@ -209,7 +209,10 @@ fn is_quick(plan: &Plan, migration: &Migration, catalog: &Catalog, new_tables: &
 fn leaves_its_session(statement: &Statement, calls: bool) -> bool {
     let words = &statement.parsed.words;
     let plain = !words.iter().any(|word| LEAVE_SOMETHING.contains(&word.as_str()) || word.starts_with("pg_advisory"));
+    // What a directive says is not among the words.
+    let silent = statement.up.is_empty();
     plain
+        && silent
         && match &statement.parsed.kind {
             StatementKind::CreateTable { .. }
             | StatementKind::AlterTable { .. }
