@@ -42,6 +42,9 @@ pub struct Global {
     /// The database: postgres://user@host:port/database. Without it MIGRATION_DATABASE_URL, DATABASE_URL, or the libpq variables (PGHOST …) and ~/.pgpass
     #[arg(long, value_name = "URL", global = true)]
     pub database_url: Option<String>,
+    /// Only this one of the targets in crossfade.toml, or all of one that is many; several times for several
+    #[arg(long = "target", value_name = "NAME", global = true)]
+    pub targets: Vec<String>,
     /// The folder with crossfade.toml
     #[arg(long, value_name = "FOLDER", default_value = ".", global = true)]
     pub dir: PathBuf,
@@ -75,7 +78,7 @@ pub enum Command {
     /// Make the next numbered migration file
     New(NewArgs),
     /// Show every migration, its state, its progress and what it waits for
-    Status,
+    Status(StatusArgs),
     /// Show everything that was ever done, by whom and from where
     History(HistoryArgs),
     /// Show the steps, locks and statements that a migration would run as
@@ -143,6 +146,33 @@ pub struct NewArgs {
     pub repeatable: bool,
 }
 
+/// Of `status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Where there are several targets.
+    #[command(flatten)]
+    pub many: ParallelArgs,
+}
+
+/// Of commands that look at several targets.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ParallelArgs {
+    /// How many targets at the same time; 1, or as crossfade.toml says
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=crossfade::targets::MOST_AT_ONCE as i64))]
+    pub parallel: Option<u16>,
+}
+
+/// Of commands that change several targets.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct ManyArgs {
+    /// How many at the same time.
+    #[command(flatten)]
+    pub at_once: ParallelArgs,
+    /// Go on with the other targets where one fails; the canaries must succeed all the same
+    #[arg(long)]
+    pub keep_going: bool,
+}
+
 /// Of `history`.
 #[derive(Debug, Args)]
 pub struct HistoryArgs {
@@ -165,6 +195,9 @@ pub struct PlanArgs {
     /// How to show it
     #[arg(long, value_enum)]
     pub format: Option<PlanFormat>,
+    /// Where there are several targets.
+    #[command(flatten)]
+    pub many: ParallelArgs,
 }
 
 /// How to show a plan.
@@ -216,6 +249,9 @@ pub struct MigrateArgs {
     /// Wait for the database to answer, but not longer than this: 30s, 5m
     #[arg(long, value_name = "TIME")]
     pub wait_for_database: Option<String>,
+    /// Where there are several targets.
+    #[command(flatten)]
+    pub many: ManyArgs,
 }
 
 /// Of `wait`.
@@ -237,6 +273,9 @@ pub struct RunArgs {
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
+    /// Where there are several targets.
+    #[command(flatten)]
+    pub many: ManyArgs,
 }
 
 /// Of `rollback`.
@@ -253,6 +292,9 @@ pub struct RollbackArgs {
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
+    /// Where there are several targets.
+    #[command(flatten)]
+    pub many: ManyArgs,
 }
 
 /// Of `redo`.

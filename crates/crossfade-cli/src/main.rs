@@ -36,13 +36,10 @@ fn main() -> ExitCode {
     })
 }
 
-fn run(mut cli: Cli, screen: &Screen) -> Result<u8> {
+fn run(cli: Cli, screen: &Screen) -> Result<u8> {
     let variables = Variables::read();
     start_log(&cli.global, &variables)?;
     variables.report_skipped();
-    if cli.global.database_url.as_deref().is_none_or(str::is_empty) {
-        cli.global.database_url = variables.get("MIGRATION_DATABASE_URL").or_else(|| variables.get("DATABASE_URL"));
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

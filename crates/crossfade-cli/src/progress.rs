@@ -56,7 +56,7 @@ impl Progress {
         let bar = self.screen.bar();
         if let Some(bar) = &bar {
             bar.set_style(style("  {spinner} {msg}  {elapsed:.dim}"));
-            bar.set_message(format!("{number}/{of} {summary}"));
+            bar.set_message(format!("{}{number}/{of} {summary}", self.screen.label()));
             bar.enable_steady_tick(Duration::from_millis(120));
         }
         let blockers = Vec::new();
@@ -90,7 +90,7 @@ impl Progress {
                 if !step.is_chunked {
                     step.is_chunked = true;
                     bar.set_style(style("  {spinner} {prefix}\n    {bar:30} {msg}"));
-                    bar.set_prefix(format!("{}/{} {}", step.number, step.of, step.summary));
+                    bar.set_prefix(format!("{}{}/{} {}", self.screen.label(), step.number, step.of, step.summary));
                 }
                 bar.set_position((fraction.clamp(0.0, 1.0) * 1000.0) as u64);
                 bar.set_message(text.to_owned());

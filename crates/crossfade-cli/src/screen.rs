@@ -22,6 +22,8 @@ pub struct Screen {
     err: Paint,
     /// There where standard error is a terminal that can be drawn on.
     bars: Option<MultiProgress>,
+    /// Of which of several targets it speaks.
+    label: Option<String>,
 }
 
 impl Screen {
@@ -35,7 +37,18 @@ impl Screen {
             Color::Auto | Color::Never => Paint::plain(),
         };
         let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        Screen { json, out: paint(out), err: paint(err), bars: (err && drawable).then(MultiProgress::new) }
+        Screen { json, out: paint(out), err: paint(err), bars: (err && drawable).then(MultiProgress::new), label: None }
+    }
+
+    /// The same, for one of several targets.
+    #[must_use]
+    pub fn labelled(&self, name: &str) -> Screen {
+        Screen { label: Some(format!("{name}: ")), ..self.clone() }
+    }
+
+    /// What stands before each line that it says.
+    pub fn label(&self) -> &str {
+        self.label.as_deref().unwrap_or_default()
     }
 
     /// Whether standard output is for a program.
@@ -85,6 +98,8 @@ impl Screen {
 
     /// Something for people, on standard error. Where nobody listens, nothing is lost.
     pub fn say(&self, text: &str) {
+        let labelled = self.label.as_ref().map(|label| render::labelled(text, label));
+        let text = labelled.as_deref().unwrap_or(text);
         let say = || {
             let _ = write(io::stderr().lock(), text);
         };

@@ -16,12 +16,19 @@ pub use crossfade_core::units::parse_duration;
 pub use keep::keep_layout;
 use serde::Deserialize;
 
+use crate::connection::Connection;
+use crate::connection::settings::ConnectionTable;
 use crate::error::Error;
 use crate::error::Result;
 use crate::hooks::Hooks;
 use crate::hooks::settings::HookTable;
+use crate::hooks::settings::Wrong;
 use crate::hooks::settings::read as read_hook;
 use crate::source::Layout;
+use crate::targets::Targets;
+use crate::targets::settings::TargetTable;
+use crate::targets::settings::TargetsTable;
+use crate::targets::settings::read as read_target;
 
 /// The name of the configuration file.
 pub const CONFIG_FILE: &str = "crossfade.toml";
@@ -50,6 +57,10 @@ pub struct Config {
     pub throttle: Settings,
     /// Who is told what happens, and what is run before phases.
     pub hooks: Hooks,
+    /// How the database is reached, where the command line and the environment do not say it.
+    pub connection: Connection,
+    /// The databases and schemas that the migrations are for, where they are several.
+    pub targets: Targets,
     /// The server on which scratch databases are made; none for a private one.
     pub scratch: Option<SecretUrl>,
     /// What `drift` passes over.
@@ -133,6 +144,8 @@ impl Default for Config {
             backfill: BackfillConfig { target: Duration::from_millis(200), target_wal: 4 << 20, duty: 0.7, workers: 2 },
             throttle: Settings::default(),
             hooks: Hooks::default(),
+            connection: Connection::default(),
+            targets: Targets::default(),
             scratch: None,
             drift: DriftConfig::default(),
             base: None,
@@ -155,6 +168,10 @@ struct File {
     throttle: Option<BTreeMap<toml::Spanned<String>, toml::Spanned<toml::Value>>>,
     #[serde(default)]
     hooks: Vec<toml::Spanned<HookTable>>,
+    connection: Option<ConnectionTable>,
+    #[serde(default)]
+    target: Vec<toml::Spanned<TargetTable>>,
+    targets: Option<TargetsTable>,
     scratch: Option<String>,
     drift: Option<Drift>,
     base: Option<String>,
@@ -200,6 +217,8 @@ impl Config {
         let mut config = Config::parse(&text, &path)?;
         config.migrations = folder.join(&config.migrations);
         config.hooks.folder = folder.to_owned();
+        config.connection.in_folder(folder);
+        config.targets.in_folder(folder);
         Ok(config)
     }
 
@@ -212,7 +231,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, base, downs, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [lint] …, [throttle] …, [[hooks]] …")
+                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, base, downs, [connection] url …, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [lint] …, [throttle] …, [[hooks]] …, [[target]] …, [targets] parallel")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -335,6 +354,20 @@ impl Config {
             })?;
             config.hooks.each.push(hook);
         }
+        let wrong = |(span, why): Wrong| {
+            Error::usage(format!("{}{}: {why}", path.display(), place(text, span.start)))
+                .hint("docs/targets.md lists the keys of [connection], [[target]] and [targets]")
+        };
+        if let Some(table) = &file.connection {
+            config.connection = table.read().map_err(wrong)?;
+        }
+        if let Some(table) = &file.targets {
+            config.targets.parallel = table.parallel().map_err(wrong)?;
+        }
+        for table in &file.target {
+            let target = read_target(table, &config.targets.each, &config.schema).map_err(wrong)?;
+            config.targets.each.push(target);
+        }
         Ok(config)
     }
 
@@ -386,6 +419,13 @@ mod tests {
         assert!(error("downs = \"yes\"").starts_with("crossfade.toml:1:9: \"yes\" is no rule for ways back"));
         assert!(error("[backfill]\nwal = \"4\"").starts_with("crossfade.toml:2:7: \"4\" has no unit"));
         assert!(error("[backfill]\nworkers = 0").starts_with("crossfade.toml:2:11: workers is 0"));
+        assert!(error("[connection]\nurl = \"\"").starts_with("crossfade.toml:2:7: there is nothing in it"));
+        let twice = error("[connection]\nurl = \"postgres://u:s3cret@h/d\"\nurl_file = \"x\"");
+        assert_eq!(twice, "crossfade.toml:3:12: the URL is said in another way already");
+        assert!(error("[connection]\nurl_command = []").starts_with("crossfade.toml:2:15: a command is a list"));
+        let text = error("[connection]\nurl_command = \"postgres://u:s3cret@h/d\"");
+        assert!(text.starts_with("crossfade.toml:2:15: a command is a list") && !text.contains("s3cret"), "{text}");
+        assert!(error("[connection]\nhost = \"h\"").starts_with("crossfade.toml:2:1: unknown field `host`"));
         assert!(error("[backfill]\nduty = 1.5").starts_with("crossfade.toml:2:8: duty is 1.5"));
     }
 

@@ -43,6 +43,7 @@
 mod adopt;
 mod audit;
 pub mod config;
+pub mod connection;
 pub mod error;
 mod executor;
 pub mod hooks;
@@ -54,6 +55,7 @@ pub mod schema;
 pub mod scratch;
 pub mod source;
 mod stop;
+pub mod targets;
 mod throttle;
 mod web;
 

@@ -13,6 +13,7 @@ mod renumber;
 mod repair;
 mod runbook;
 mod squash;
+mod targets;
 mod tested;
 mod wait;
 
@@ -57,6 +58,9 @@ pub use repair::RepairReport;
 pub use runbook::RunbookRefusal;
 pub use runbook::RunbookReport;
 pub use squash::SquashReport;
+pub use targets::TargetReport;
+pub use targets::TargetState;
+pub use targets::TargetsReport;
 pub use tested::ChangedRows;
 pub use tested::TestReport;
 pub use tested::TestedMigration;

@@ -24,7 +24,7 @@ pub(super) async fn run(args: &AdoptArgs, context: &Context) -> Result<u8> {
         fence: args.fence,
         wait: args.wait,
     };
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
     if args.unfence {
         return given_back(&migrator.unfence().await?, context);

@@ -17,7 +17,7 @@ pub(super) async fn run(args: &BackfillArgs, context: &Context) -> Result<u8> {
         let usage = Error::usage(format!("{}: {}", argument.name(), error.message));
         usage.hint(error.help.unwrap_or_else(|| "crossfade backfill --help".to_owned()))
     })?;
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
     let options = BackfillOptions {
         batch_size: args.batch_size,

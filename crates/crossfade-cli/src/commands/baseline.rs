@@ -9,7 +9,7 @@ use crate::render;
 use crate::signals;
 
 pub(super) async fn run(args: BaselineArgs, context: &Context) -> Result<u8> {
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
     let options = BaselineOptions { version: args.version, name: args.name, dry_run: args.dry_run, wait: args.wait };
     let report = migrator.baseline(&options, &mut progress, &stop).await?;

@@ -26,7 +26,7 @@ pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<u8> {
     let base = args.base.clone().or_else(|| config.base.clone()).or_else(|| requested(context));
     let asked = args.scratch || args.place.scratch_url.is_some();
     let place = asked.then(|| context.scratch(args.place.scratch_url.as_deref(), &config)).transpose()?;
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.beside()?;
     let stop = signals::watch(&context.screen)?;
     let report = migrator.check(&CheckOptions { base, scratch: place }, &mut progress, &stop).await?;
     let screen = &context.screen;

@@ -13,7 +13,7 @@ use crate::signals;
 pub(super) async fn run(args: &DriftArgs, context: &Context) -> Result<u8> {
     let config = context.config()?;
     let scratch = context.scratch(args.scratch.scratch_url.as_deref(), &config)?;
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
     let options = DriftOptions { scratch, towards: if args.reverse { Towards::Database } else { Towards::Migrations } };
     let report = migrator.drift(&options, &mut progress, &stop).await?;

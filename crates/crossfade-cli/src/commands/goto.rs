@@ -8,7 +8,7 @@ use crate::args::GotoArgs;
 use crate::signals;
 
 pub(super) async fn run(args: GotoArgs, context: &Context) -> Result<u8> {
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
     let options = GotoOptions {
         to: args.version,

@@ -15,7 +15,7 @@ pub(super) async fn run(args: HistoryArgs, context: &Context) -> Result<u8> {
         Err(_) => HistorySince::Time(text),
     });
     let options = HistoryOptions { version: args.version, since, sql: args.sql };
-    let report = context.migrator(context.config()?)?.history(&options).await?;
+    let report = context.migrator(context.config()?).await?.history(&options).await?;
     if context.screen.is_json() {
         context.screen.document(&report)?;
     } else {

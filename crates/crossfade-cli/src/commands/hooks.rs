@@ -16,7 +16,7 @@ pub(super) async fn run(args: HooksArgs, context: &Context) -> Result<u8> {
             Error::usage(format!("\"{name}\" is no event")).hint(format!("the events are {}", HookEvent::names()))
         })
     });
-    let report = context.writer(context.config()?)?.try_hooks(event.transpose()?).await;
+    let report = context.beside()?.0.try_hooks(event.transpose()?).await;
     if context.screen.is_json() {
         context.screen.document(&report)?;
     } else {

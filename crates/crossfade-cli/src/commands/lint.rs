@@ -11,7 +11,7 @@ use crate::args::LintLevel;
 use crate::render;
 
 pub(super) async fn run(args: &LintArgs, context: &Context) -> Result<u8> {
-    let migrator = context.migrator(context.config()?)?;
+    let migrator = context.beside()?.0;
     let report = migrator.lint(&LintOptions { paths: args.paths.clone() }).await?;
     let screen = &context.screen;
     if screen.is_json() {

@@ -26,6 +26,7 @@ mod rollback;
 mod sources;
 mod squash;
 mod status;
+mod targets;
 mod test;
 mod throttle;
 mod verify;
@@ -40,6 +41,7 @@ use crossfade::Result;
 use crossfade::RunOptions;
 use crossfade::Target;
 use crossfade::config::parse_duration;
+use crossfade::connection::Connection;
 use crossfade::report::GotoReport;
 use crossfade::report::RunReport;
 use crossfade::scratch::ScratchPlace;
@@ -48,7 +50,6 @@ pub use self::sources::Sources;
 use crate::args::Command;
 use crate::args::Global;
 use crate::args::RunArgs;
-use crate::audit;
 use crate::progress::Progress;
 use crate::render;
 use crate::screen::Screen;
@@ -70,27 +71,28 @@ impl Context {
         Config::load(&self.global.dir)
     }
 
-    fn migrator(&self, config: Config) -> Result<Migrator> {
-        let lookup = |name: &str| self.variables.get(name);
-        let url = self.global.database_url.as_deref();
-        let target = Target::resolve(url, &lookup, self.variables.home().as_deref())?;
-        let mut config = config;
-        config.hooks.resolve(&lookup);
-        Ok(Migrator::new(config, target))
-    }
-
-    /// For commands that write to the journal: with who does it.
-    fn writer(&self, config: Config) -> Result<Migrator> {
-        let lookup = |name: &str| self.variables.get(name);
-        let audit = audit::read(self.global.actor.as_deref(), &lookup, &config.migrations);
-        Ok(self.migrator(config)?.audited(audit))
+    /// For commands that are for one database.
+    async fn migrator(&self, config: Config) -> Result<Migrator> {
+        self.one(&config).await
     }
 
     /// For commands that run steps: with what shows them.
-    fn runner(&self) -> Result<(Migrator, Progress)> {
+    async fn runner(&self) -> Result<(Migrator, Progress)> {
         let config = self.config()?;
-        let progress = Progress::new(self.screen.clone(), Sources::new(&config));
-        Ok((self.writer(config)?, progress))
+        let progress = self.progress(&config);
+        Ok((self.one(&config).await?, progress))
+    }
+
+    fn progress(&self, config: &Config) -> Progress {
+        Progress::new(self.screen.clone(), Sources::new(config))
+    }
+
+    /// For commands that connect to no database: no target need be named, and no program is asked for a password.
+    fn beside(&self) -> Result<(Migrator, Progress)> {
+        let config = self.config()?;
+        let progress = self.progress(&config);
+        let target = self.default_target(&Config { connection: Connection::default(), ..config.clone() })?;
+        Ok((self.made_known(Migrator::new(config.clone(), target), &config), progress))
     }
 
     /// Where scratch databases are made: what the command line says, else the configuration, else a private server. What a URL leaves out is not
@@ -157,7 +159,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
     match command {
         Command::Init => init::run(context),
         Command::New(args) => new::run(&args, context),
-        Command::Status => status::run(context).await,
+        Command::Status(args) => status::run(&args, context).await,
         Command::History(args) => history::run(args, context).await,
         Command::Drift(args) => drift::run(&args, context).await,
         Command::Check(args) => check::run(&args, context).await,

@@ -6,6 +6,7 @@ use super::Context;
 use crate::args::PauseArgs;
 
 pub(super) async fn run(args: &PauseArgs, context: &Context) -> Result<u8> {
-    let report = context.writer(context.config()?)?.pause(args.version.as_deref(), args.reason.as_deref()).await?;
+    let report =
+        context.migrator(context.config()?).await?.pause(args.version.as_deref(), args.reason.as_deref()).await?;
     context.show_run(&report)
 }

@@ -8,7 +8,7 @@ use crate::args::RedoArgs;
 use crate::signals;
 
 pub(super) async fn run(args: RedoArgs, context: &Context) -> Result<u8> {
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
     let options = RedoOptions { version: args.version, complete: args.complete, wait: args.wait };
     let report = migrator.redo(&options, &mut progress, &stop).await?;

@@ -10,7 +10,7 @@ use crate::args::RenumberArgs;
 use crate::render;
 
 pub(super) async fn run(args: RenumberArgs, context: &Context) -> Result<u8> {
-    let migrator = context.migrator(context.config()?)?;
+    let migrator = if args.offline { context.beside()?.0 } else { context.migrator(context.config()?).await? };
     let options = RenumberOptions {
         files: args.files,
         dry_run: args.dry_run,

@@ -10,7 +10,7 @@ use crate::render;
 use crate::signals;
 
 pub(super) async fn run(args: RepairArgs, context: &Context) -> Result<u8> {
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
     let (version, action) = match (args.forget_missing, args.accept) {
         (Some(version), _) => (Some(version), RepairAction::ForgetMissing),

@@ -21,7 +21,7 @@ pub(super) async fn run(args: TestArgs, context: &Context) -> Result<u8> {
         }
         None => None,
     };
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.beside()?;
     let stop = signals::watch(&context.screen)?;
     let options = TestOptions { versions: args.versions, scratch, seed };
     let report = migrator.test(&options, &mut progress, &stop).await?;

@@ -17,8 +17,7 @@ pub(super) async fn run(args: &ThrottleArgs, context: &Context) -> Result<u8> {
         return Err(Error::usage("--for says how long a setting holds, and none is set")
             .hint("crossfade throttle duty=0.1 --for 2h"));
     }
-    let config = context.config()?;
-    let migrator = if changes.is_empty() { context.migrator(config)? } else { context.writer(config)? };
+    let migrator = context.migrator(context.config()?).await?;
     if !changes.is_empty() {
         migrator.set_throttle(&changes, during).await?;
     }

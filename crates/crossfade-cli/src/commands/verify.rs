@@ -9,7 +9,7 @@ use crate::render;
 use crate::signals;
 
 pub(super) async fn run(args: &VersionArgs, context: &Context) -> Result<u8> {
-    let (migrator, mut progress) = context.runner()?;
+    let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
     let report = migrator.verify(args.version.as_deref(), &mut progress, &stop).await?;
     if context.screen.is_json() {

@@ -19,7 +19,7 @@ pub(super) async fn run(args: WaitArgs, context: &Context) -> Result<u8> {
     let timeout = time_of("--timeout", &args.timeout)?;
     let config = context.config()?;
     let mut progress = Progress::new(context.screen.clone(), Sources::new(&config));
-    let migrator = context.migrator(config)?;
+    let migrator = context.migrator(config).await?;
     let stop = signals::watch(&context.screen)?;
     let begun = Instant::now();
     let ahead_at = match &args.for_version {

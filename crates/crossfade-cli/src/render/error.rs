@@ -57,8 +57,9 @@ pub struct Document {
     error: Body,
 }
 
+/// What it says.
 #[derive(Debug, Serialize)]
-struct Body {
+pub struct Body {
     kind: &'static str,
     message: String,
     causes: Vec<String>,
@@ -83,6 +84,11 @@ struct Place {
 
 /// For programs.
 pub fn document(error: &Error) -> Document {
+    Document { format: REPORT_FORMAT, error: body(error) }
+}
+
+/// The same, as a part of another document.
+pub fn body(error: &Error) -> Body {
     let kind = match error.kind() {
         ErrorKind::Failed => "failed",
         ErrorKind::Usage => "usage",
@@ -94,9 +100,7 @@ pub fn document(error: &Error) -> Document {
         .flat_map(|file| file.findings.iter().map(move |finding| place(finding, file)))
         .collect();
     let hint = error.hint_text().map(str::to_owned);
-    let body =
-        Body { kind, message: error.to_string(), causes: causes(error), hint, sql_state: error.sql_state(), findings };
-    Document { format: REPORT_FORMAT, error: body }
+    Body { kind, message: error.to_string(), causes: causes(error), hint, sql_state: error.sql_state(), findings }
 }
 
 fn place(finding: &Finding, file: &FileFindings) -> Place {

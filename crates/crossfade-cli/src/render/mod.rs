@@ -22,6 +22,7 @@ pub mod runbook;
 pub mod script;
 pub mod squash;
 pub mod status;
+pub mod targets;
 pub mod tested;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,11 @@ pub struct Source {
 /// A path as people would write it.
 fn shown(path: &Path) -> String {
     path.strip_prefix(".").unwrap_or(path).display().to_string()
+}
+
+/// Every line of a text behind a label.
+pub fn labelled(text: &str, label: &str) -> String {
+    text.lines().map(|line| format!("{label}{line}\n")).collect()
 }
 
 /// Every line of a text behind this indent.

@@ -70,6 +70,7 @@ pub(super) async fn report(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<DriftReport> {
+    migrator.refuse_one_schema("drift")?;
     let own = migrator.config.schema.as_str();
     let client = migrator.target.connect(APPLICATION).await?;
     let mut notes = Vec::new();

@@ -181,9 +181,27 @@ impl Migrator {
         Migrator { embedded: Some(*migrations), ..Migrator::new(config, target) }
     }
 
+    /// For what compares whole databases.
+    fn refuse_one_schema(&self, command: &str) -> Result<()> {
+        match self.target.schema() {
+            None => Ok(()),
+            Some(schema) => {
+                Err(Error::usage(format!("{command} looks at a whole database, and not at the schema {schema} alone"))
+                    .hint("docs/targets.md says what can be done for a tenant"))
+            }
+        }
+    }
+
     /// The database that it is for.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// With what of the hooks stands in variables of the environment, which the caller reads.
+    #[must_use]
+    pub fn hooks_from(mut self, lookup: &dyn Fn(&str) -> Option<String>) -> Migrator {
+        self.config.hooks.resolve(lookup);
+        self
     }
 
     /// With what stands beside each event that its commands write.

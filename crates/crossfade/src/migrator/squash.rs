@@ -68,6 +68,7 @@ pub(super) async fn run(
     observer: &mut dyn Observer,
     stop: &Stop,
 ) -> Result<SquashReport> {
+    migrator.refuse_one_schema("squash")?;
     if let Medium::Program(_) = migrator.medium() {
         return Err(Error::usage("the migrations are a part of the program, and have no folder that could be changed")
             .hint("squash them in the folder that they come from"));

@@ -2,6 +2,7 @@
 
 // Not in a folder `target`: git ignores that name.
 mod passfile;
+mod service;
 mod settings;
 mod tls;
 mod values;
@@ -10,6 +11,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crossfade_core::sql;
+use crossfade_core::sql::Ident;
 use tokio_postgres::Client;
 use tokio_postgres::NoTls;
 use tokio_postgres::Socket;
@@ -43,6 +46,8 @@ pub struct Target {
     /// Why a password file was not used; shown where a password is missing.
     passfile_note: Option<String>,
     options: Option<String>,
+    /// What names without a schema mean first, where that was set.
+    schema: Option<String>,
     connect_timeout: Option<Duration>,
     session: TargetSessionAttrs,
     channel_binding: ChannelBinding,
@@ -81,13 +86,39 @@ impl Target {
         Target::resolve(None, lookup, home)
     }
 
-    /// From a URL, where there is one; what it does not say is taken from the variables, as libpq does it.
+    /// From a URL, where there is one; what it does not say is taken from the service that it names, or PGSERVICE, and then from the variables, as libpq
+    /// does it.
     ///
     /// # Errors
     ///
-    /// When the URL or a variable's value is not understood.
+    /// When the URL, the service or a variable's value is not understood.
     pub fn resolve(url: Option<&str>, lookup: &dyn Fn(&str) -> Option<String>, home: Option<&Path>) -> Result<Target> {
+        Target::resolve_with(url, None, lookup, home)
+    }
+
+    /// The same, with a password for a URL that has none; it goes before the service's and the variables'.
+    ///
+    /// # Errors
+    ///
+    /// When the URL, the service or a variable's value is not understood.
+    pub fn resolve_with(
+        url: Option<&str>,
+        password: Option<&str>,
+        lookup: &dyn Fn(&str) -> Option<String>,
+        home: Option<&Path>,
+    ) -> Result<Target> {
         let mut settings = url.map(Settings::parse).transpose()?.unwrap_or_default();
+        if let Some(password) = password {
+            settings.set_missing("password", password);
+        }
+        let said =
+            |keyword: &str, variable: &str| settings.get(keyword).map(str::to_owned).or_else(|| lookup(variable));
+        if let Some(service) = said("service", "PGSERVICE").filter(|name| !name.is_empty()) {
+            let named = said("servicefile", "PGSERVICEFILE").filter(|path| !path.is_empty());
+            let system = lookup("PGSYSCONFDIR").filter(|folder| !folder.is_empty());
+            let places = service::Places::new(named.as_deref(), home, system.as_deref());
+            service::fill(&mut settings, &service, &places)?;
+        }
         settings.fill_from(lookup);
         let user = match settings.get("user") {
             Some(user) => user.to_owned(),
@@ -116,6 +147,7 @@ impl Target {
             passfile,
             passfile_note,
             options: settings.get("options").map(str::to_owned),
+            schema: None,
             connect_timeout: values::read_timeout(&settings)?,
             session: values::read_session(&settings)?,
             channel_binding: values::read_channel_binding(&settings)?,
@@ -123,16 +155,43 @@ impl Target {
         })
     }
 
-    /// Host, port and database, without secrets: `db.example.org:5432/shop`.
+    /// Host, port and database, without secrets: `db.example.org:5432/shop`; and the schema, where one is set.
     pub fn display(&self) -> String {
         let hosts: Vec<String> = self.hosts.iter().map(|host| format!("{}:{}", host.name, host.port)).collect();
-        format!("{}/{}", hosts.join(","), self.database)
+        let schema = self.schema.as_ref().map(|schema| format!(", schema {schema}")).unwrap_or_default();
+        format!("{}/{}{schema}", hosts.join(","), self.database)
+    }
+
+    /// The same database, where names without a schema mean this schema, and then these. It is said at the start of each connection, so nothing that a
+    /// file does to the search path outlives the file.
+    #[must_use]
+    pub fn in_schema(&self, schema: &str, behind: &[String]) -> Target {
+        let path: Vec<String> = std::iter::once(schema).chain(behind.iter().map(String::as_str)).map(quoted).collect();
+        let said = format!("-c search_path={}", escaped(&path.join(",")));
+        let options = self.options.iter().chain([&said]).map(String::as_str).collect::<Vec<_>>().join(" ");
+        Target { options: Some(options), schema: Some(schema.to_owned()), ..self.clone() }
+    }
+
+    /// The database alone, for its name.
+    pub(crate) fn without_schema(&self) -> Target {
+        Target { schema: None, ..self.clone() }
+    }
+
+    /// The schema that names without one mean, where that was set.
+    pub fn schema(&self) -> Option<&str> {
+        self.schema.as_deref()
     }
 
     /// Another database on the same server.
     #[must_use]
     pub fn in_database(&self, name: &str) -> Target {
         Target { database: name.to_owned(), ..self.clone() }
+    }
+
+    /// For tests: the password for the first host.
+    #[cfg(test)]
+    pub(crate) fn shown_password(&self) -> Option<String> {
+        self.password_for(self.hosts.first()?)
     }
 
     /// The database's name.
@@ -270,6 +329,9 @@ impl Target {
             Some(code) if *code == SqlState::TOO_MANY_CONNECTIONS => {
                 "a few connections must be free for Crossfade".to_owned()
             }
+            Some(_) if self.schema.is_some() && error.to_string().contains("unsupported startup parameter") => {
+                "a schema is said at the start of a connection, and a pooler does not let that through: give the server's own address".to_owned()
+            }
             Some(_) => "the server answered, and refused".to_owned(),
             None if is_tls(error) => "check sslmode and sslrootcert in the database URL".to_owned(),
             None => {
@@ -283,6 +345,23 @@ impl Target {
             && self.hosts.iter().all(|host| self.password_for(host).is_none())
             && error.to_string().starts_with("invalid configuration")
     }
+}
+
+/// A name as SQL has it.
+fn quoted(name: &str) -> String {
+    sql!("{}", Ident::new(name)).as_str().to_owned()
+}
+
+/// As the options of a connection want it: a space ends a value.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c == '\\' || c.is_whitespace() {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
 }
 
 /// The server has no entry for us with, or without, encryption.

@@ -3,6 +3,7 @@
 //! No message repeats a value that came with the URL: what stands at the wrong place there may be a password.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use crate::error::Error;
 use crate::error::Result;
@@ -24,6 +25,8 @@ const KEYWORDS: &[(&str, &str)] = &[
     ("connect_timeout", "PGCONNECT_TIMEOUT"),
     ("options", "PGOPTIONS"),
     ("target_session_attrs", "PGTARGETSESSIONATTRS"),
+    ("service", "PGSERVICE"),
+    ("servicefile", "PGSERVICEFILE"),
 ];
 
 /// What libpq knows and changes nothing here.
@@ -51,10 +54,12 @@ pub(super) struct Settings {
     values: BTreeMap<&'static str, (String, Origin)>,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Origin {
     Url,
     Variable(&'static str),
+    /// A line of a service file.
+    Service(String),
 }
 
 impl Settings {
@@ -76,6 +81,22 @@ impl Settings {
         }
     }
 
+    /// Takes one that is missing from a line of a service file, or says that it is not known.
+    pub(super) fn set_from_service(&mut self, keyword: &str, value: &str, path: &Path, line: usize) -> bool {
+        let (keyword, value) = plain(keyword, value.to_owned());
+        if let Some(&(keyword, _)) = KEYWORDS.iter().find(|(known, _)| *known == keyword) {
+            let origin = Origin::Service(format!("{}:{line}", path.display()));
+            self.values.entry(keyword).or_insert((value, origin));
+            return true;
+        }
+        IGNORED.contains(&keyword)
+    }
+
+    /// Says what is not said yet.
+    pub(super) fn set_missing(&mut self, keyword: &'static str, value: &str) {
+        self.values.entry(keyword).or_insert((value.to_owned(), Origin::Url));
+    }
+
     /// A value that is there and not empty.
     pub(super) fn get(&self, keyword: &str) -> Option<&str> {
         self.values.get(keyword).map(|(value, _)| value.as_str()).filter(|value| !value.is_empty())
@@ -93,6 +114,7 @@ impl Settings {
                 Error::usage(format!("{variable} is \"{value}\", and {why}"))
             }
             Some((_, Origin::Variable(variable))) => Error::usage(format!("{variable}: {why}")),
+            Some((_, Origin::Service(line))) => Error::usage(format!("{line}: {keyword}: {why}")),
             Some((_, Origin::Url)) | None => Error::usage(format!("{keyword} in the database URL: {why}")),
         }
     }
@@ -176,10 +198,7 @@ impl Settings {
         if value.contains('\0') {
             return Err(unreadable("it holds a zero byte"));
         }
-        let (keyword, value) = match (keyword, value.as_str()) {
-            ("ssl", "true") => ("sslmode", "require".to_owned()),
-            _ => (keyword, value),
-        };
+        let (keyword, value) = plain(keyword, value);
         if let Some(&(keyword, _)) = KEYWORDS.iter().find(|(known, _)| *known == keyword) {
             if !value.is_empty() {
                 self.values.insert(keyword, (value, Origin::Url));
@@ -195,6 +214,14 @@ impl Settings {
             true => unreadable(&format!("it has a parameter that is not known here: {keyword}")),
             false => unreadable("it has a parameter that is not known here"),
         })
+    }
+}
+
+/// A keyword in the place of one that says the same.
+fn plain(keyword: &str, value: String) -> (&str, String) {
+    match (keyword, value.as_str()) {
+        ("ssl", "true") => ("sslmode", "require".to_owned()),
+        _ => (keyword, value),
     }
 }
 

@@ -97,6 +97,76 @@ fn the_password_file_is_read() {
     assert_eq!(password("postgres://u:own@h/d").as_deref(), Some("own"));
 }
 
+/// A home with a service file, a folder of the system's, and what they come to.
+struct Services {
+    home: tempfile::TempDir,
+    system: tempfile::TempDir,
+}
+
+impl Services {
+    fn new(own: &str, system: &str) -> Services {
+        let services = Services { home: tempfile::tempdir().unwrap(), system: tempfile::tempdir().unwrap() };
+        std::fs::write(services.home.path().join(".pg_service.conf"), own).unwrap();
+        std::fs::write(services.system.path().join("pg_service.conf"), system).unwrap();
+        services
+    }
+
+    /// Display, user and password, or the error, with the folder's name out of it.
+    fn resolve(&self, url: Option<&str>, pairs: &[(&str, &str)]) -> String {
+        let system = self.system.path().display().to_string();
+        let given = variables(pairs);
+        let lookup = |name: &str| given(name).or_else(|| (name == "PGSYSCONFDIR").then(|| system.clone()));
+        match Target::resolve(url, &lookup, Some(self.home.path())) {
+            Ok(target) => {
+                let password = target.password_for(&target.hosts[0]).unwrap_or_default();
+                format!("{} {} {password}", target.display(), target.user)
+            }
+            Err(error) => {
+                let text = format!("{} {}", error.chain(), error.hint_text().unwrap_or_default());
+                text.replace(&system, "SYSTEM").replace(&self.home.path().display().to_string(), "HOME")
+            }
+        }
+    }
+}
+
+#[test]
+fn a_service_that_is_wrong_is_named_without_its_values() {
+    let own = "[lost]\nhost=h\nsecret\n[nested]\nservice=secret\n[odd]\nsecret=secret\n[port]\nport=secret\nuser=u\n[ldap]\nldap://secret/x\n";
+    let services = Services::new(own, "");
+    let check = |service: &str, expected: &str| {
+        let text = services.resolve(Some(&format!("service={service} user=u")), &[]);
+        assert!(text.starts_with(expected) && !text.contains("secret"), "{text}");
+    };
+    check("none", "there is no service \"none\" looked for [none] in HOME/.pg_service.conf and SYSTEM/pg_service.conf");
+    check("lost", "HOME/.pg_service.conf:3: that is neither key=value nor [service]");
+    check("nested", "HOME/.pg_service.conf:5: a service can't name another one");
+    check("odd", "HOME/.pg_service.conf:7: that keyword is not known");
+    check("port", "HOME/.pg_service.conf:9: port: that is no port");
+    check("ldap", "HOME/.pg_service.conf:12: a service by LDAP is not read here");
+    let absent = services.resolve(None, &[("PGSERVICE", "lost"), ("PGSERVICEFILE", "/nowhere/at/all")]);
+    assert!(absent.starts_with("the service file /nowhere/at/all can't be read: No such file"), "{absent}");
+}
+
+/// What is expected was tried with psql.
+#[test]
+fn a_service_stands_between_the_url_and_the_variables() {
+    let own = "# ours\n\n[shop]\n  host=own  \nport=5433\nport=5434\ndbname=shop\nuser=u\npassword=p=1 #\n\n[other]\nhost=o\n";
+    let services =
+        Services::new(own, "[shop]\nhost=system\n[system]\nhost=system\ndbname=d\nuser=s\nsslmode=require\n");
+    assert_eq!(services.resolve(Some("service=shop"), &[]), "own:5433/shop u p=1 #");
+    assert_eq!(services.resolve(Some("postgres://me@h/?service=shop"), &[]), "h:5433/shop me p=1 #");
+    let pairs = [("PGSERVICE", "shop"), ("PGHOST", "variable"), ("PGPASSWORD", "variable")];
+    assert_eq!(services.resolve(None, &pairs), "own:5433/shop u p=1 #");
+    assert_eq!(services.resolve(None, &[("PGSERVICE", "system"), ("PGPASSWORD", "v")]), "system:5432/d s v");
+    assert_eq!(services.resolve(Some("service=other"), &[("PGUSER", "v")]), "o:5432/v v ");
+    // An empty one is none.
+    assert_eq!(services.resolve(None, &[("PGSERVICE", ""), ("PGHOST", "v"), ("PGUSER", "v")]), "v:5432/v v ");
+    let elsewhere = services.home.path().join("elsewhere");
+    std::fs::write(&elsewhere, "[shop]\nhost=elsewhere\nuser=e").unwrap();
+    let pairs = [("PGSERVICE", "shop"), ("PGSERVICEFILE", elsewhere.to_str().unwrap())];
+    assert_eq!(services.resolve(None, &pairs), "elsewhere:5432/e e ");
+}
+
 #[test]
 fn nothing_repeats_a_password() {
     let wrong = [
