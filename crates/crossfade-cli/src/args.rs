@@ -1,6 +1,7 @@
 //! The command line. What stands here as documentation is the help.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use clap::Parser;
@@ -31,7 +32,13 @@ pub struct Cli {
 impl Cli {
     /// Whether standard output is for a program.
     pub fn wants_json(&self) -> bool {
-        self.global.json || matches!(&self.command, Command::Plan(plan) if plan.format == Some(PlanFormat::Json))
+        let asks = match &self.command {
+            Command::Plan(plan) => plan.format == Some(PlanFormat::Json),
+            Command::Check(check) => check.formats.iter().any(Outlet::is_document),
+            Command::Lint(lint) => lint.formats.iter().any(Outlet::is_document),
+            _ => false,
+        };
+        self.global.json || asks
     }
 }
 
@@ -439,9 +446,9 @@ pub struct CheckArgs {
     /// Plan what is new on a scratch database, too
     #[arg(long)]
     pub scratch: bool,
-    /// How to show it
-    #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
-    pub format: CheckFormat,
+    /// How to show it: text, json, github, sarif, gitlab, junit, markdown; with =FILE into a file. May be given several times
+    #[arg(long = "format", value_name = "FORMAT[=FILE]")]
+    pub formats: Vec<Outlet>,
     /// Where the scratch database is made; with it goes --scratch.
     #[command(flatten)]
     pub place: ScratchArgs,
@@ -453,6 +460,12 @@ pub struct LintArgs {
     /// Files and folders; without any, the migrations folder
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Only what differs from this branch or commit, from where this one left it: new and changed statements
+    #[arg(long, value_name = "REV")]
+    pub since: Option<String>,
+    /// How to show it: text, json, github, sarif, gitlab, junit, markdown; with =FILE into a file. May be given several times
+    #[arg(long = "format", value_name = "FORMAT[=FILE]")]
+    pub formats: Vec<Outlet>,
     /// Exit with code 3 when something as bad as this is found
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LintLevel::Error)]
     pub fail_on: LintLevel,
@@ -467,13 +480,49 @@ pub enum LintLevel {
     Never,
 }
 
-/// How to show what `check` found.
+/// How to show what was found, and where: `FORMAT`, or `FORMAT=FILE`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outlet {
+    /// How.
+    pub format: ReviewFormat,
+    /// Into which file; none: on standard output.
+    pub file: Option<PathBuf>,
+}
+
+/// How to show what was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum CheckFormat {
-    /// For people
+pub enum ReviewFormat {
     Text,
-    /// Annotations of GitHub Actions, on the lines of the request
+    Json,
     Github,
+    Sarif,
+    Gitlab,
+    Junit,
+    Markdown,
+}
+
+impl Outlet {
+    /// Whether it is the one document on standard output.
+    fn is_document(&self) -> bool {
+        self.format == ReviewFormat::Json && self.file.is_none()
+    }
+}
+
+impl FromStr for Outlet {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Outlet, String> {
+        let (format, file) = text.split_once('=').map_or((text, None), |(format, file)| (format, Some(file)));
+        let known = || {
+            let names = ReviewFormat::value_variants().iter().filter_map(ValueEnum::to_possible_value);
+            names.map(|name| name.get_name().to_owned()).collect::<Vec<_>>().join(", ")
+        };
+        let format = ReviewFormat::from_str(format, false).map_err(|_| format!("the formats are {}", known()))?;
+        if file == Some("") {
+            return Err("behind = stands the file to write".to_owned());
+        }
+        Ok(Outlet { format, file: file.map(PathBuf::from) })
+    }
 }
 
 /// Of `test`.

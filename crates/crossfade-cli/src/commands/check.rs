@@ -5,8 +5,9 @@ use crossfade::ErrorKind;
 use crossfade::Result;
 
 use super::Context;
+use super::outlets;
+use super::outlets::Found;
 use crate::args::CheckArgs;
-use crate::args::CheckFormat;
 use crate::render;
 use crate::signals;
 
@@ -22,6 +23,7 @@ const BRANCHES: [&str; 7] = [
 ];
 
 pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<u8> {
+    outlets::check(&args.formats)?;
     let config = context.config()?;
     let base = args.base.clone().or_else(|| config.base.clone()).or_else(|| requested(context));
     let asked = args.scratch || args.place.scratch_url.is_some();
@@ -30,11 +32,9 @@ pub(super) async fn run(args: &CheckArgs, context: &Context) -> Result<u8> {
     let stop = signals::watch(&context.screen)?;
     let report = migrator.check(&CheckOptions { base, scratch: place }, &mut progress, &stop).await?;
     let screen = &context.screen;
-    match args.format {
-        _ if screen.is_json() => screen.document(&report)?,
-        CheckFormat::Github => screen.print(&render::check::annotations(&report))?,
-        CheckFormat::Text => screen.print(&render::check::text(&report, screen.out()))?,
-    }
+    let text = |paint| render::check::text(&report, paint);
+    let found = Found { report: &report, text: &text, review: render::review::Review::of_check(&report) };
+    outlets::write(&args.formats, &found, screen)?;
     Ok(if report.passes() { 0 } else { ErrorKind::Refused.exit_code() })
 }
 

@@ -6,19 +6,19 @@ use crossfade::Result;
 use crossfade_core::finding::Severity;
 
 use super::Context;
+use super::outlets;
+use super::outlets::Found;
 use crate::args::LintArgs;
 use crate::args::LintLevel;
 use crate::render;
 
 pub(super) async fn run(args: &LintArgs, context: &Context) -> Result<u8> {
+    outlets::check(&args.formats)?;
     let migrator = context.beside()?.0;
-    let report = migrator.lint(&LintOptions { paths: args.paths.clone() }).await?;
-    let screen = &context.screen;
-    if screen.is_json() {
-        screen.document(&report)?;
-    } else {
-        screen.print(&render::lint::text(&report, screen.out()))?;
-    }
+    let report = migrator.lint(&LintOptions { paths: args.paths.clone(), since: args.since.clone() }).await?;
+    let text = |paint| render::lint::text(&report, paint);
+    let found = Found { report: &report, text: &text, review: render::review::Review::of_lint(&report) };
+    outlets::write(&args.formats, &found, &context.screen)?;
     let fail_on = match args.fail_on {
         LintLevel::Never => None,
         LintLevel::Error => Some(Severity::Error),

@@ -15,6 +15,7 @@ mod init;
 mod lint;
 mod migrate;
 mod new;
+mod outlets;
 mod pause;
 mod plan;
 mod purge;

@@ -47,19 +47,24 @@ fn of_file(file: &LintedFile, paint: Paint) -> String {
     each.collect()
 }
 
-/// What stands below the text of the file.
-fn notes(finding: &LintFinding) -> Vec<(Level<'static>, String)> {
+/// Why it is bad, or what is done about it, a sentence each.
+pub(super) fn reasons(finding: &LintFinding) -> Vec<String> {
     let lock = finding.lock.map(|lock| format!(" ({lock})")).unwrap_or_default();
-    let mut notes = match &finding.phased {
-        Some(phased) => vec![(Level::NOTE, format!("runs phased: {phased}"))],
-        None => vec![(Level::NOTE, format!("{}{lock}", finding.effect))],
+    let mut said = match &finding.phased {
+        Some(phased) => vec![format!("runs phased: {phased}")],
+        None => vec![format!("{}{lock}", finding.effect)],
     };
     if let Some(blocked) = &finding.blocked_for {
-        let (rows, bytes) = (human::count(blocked.rows), format!("{} MB", human::count(blocked.bytes >> 20)));
+        let (rows, bytes) = (human::count(blocked.rows), human::bytes(blocked.bytes));
         let time = human::duration(blocked.time);
-        notes
-            .push((Level::NOTE, format!("{} has about {rows} rows, {bytes}: blocked for about {time}", blocked.table)));
+        said.push(format!("{} has about {rows} rows, {bytes}: blocked for about {time}", blocked.table));
     }
+    said
+}
+
+/// What stands below the text of the file.
+fn notes(finding: &LintFinding) -> Vec<(Level<'static>, String)> {
+    let mut notes: Vec<_> = reasons(finding).into_iter().map(|said| (Level::NOTE, said)).collect();
     if let (None, Some(safe)) = (&finding.phased, &finding.safe_sql) {
         notes.push((Level::HELP, format!("write\n{safe}")));
     }

@@ -45,6 +45,27 @@ pub fn text(text: &str) -> String {
     out
 }
 
+/// A sentence of ours, in which pieces to type stand between backticks.
+pub fn prose(sentence: &str) -> String {
+    let parts: Vec<&str> = sentence.split('`').collect();
+    if parts.len().is_multiple_of(2) {
+        return text(sentence);
+    }
+    let mut out = String::new();
+    for (at, part) in parts.iter().enumerate() {
+        // What stands beside code keeps its space.
+        let (before, after) = (part.starts_with(char::is_whitespace), part.ends_with(char::is_whitespace));
+        if at % 2 == 1 {
+            out.push_str(&code(part));
+        } else if !part.trim().is_empty() {
+            out.push_str(&format!("{}{}{}", if before { " " } else { "" }, text(part), if after { " " } else { "" }));
+        } else if before {
+            out.push(' ');
+        }
+    }
+    out
+}
+
 /// A name or a piece of SQL within a line, also in a cell of a table.
 pub fn code(text: &str) -> String {
     let line = visible(text).split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");

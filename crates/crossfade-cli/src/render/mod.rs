@@ -17,6 +17,7 @@ pub mod plan;
 pub mod progress;
 pub mod renumber;
 pub mod repair;
+pub mod review;
 pub mod run;
 pub mod runbook;
 pub mod script;

@@ -22,6 +22,7 @@ use super::markdown::block;
 use super::markdown::code;
 use super::markdown::folded;
 use super::markdown::head;
+use super::markdown::prose;
 use super::markdown::row;
 use super::markdown::text;
 use super::plan::closed;
@@ -240,27 +241,6 @@ fn problem(severity: Severity, rule: &str, at: Option<&str>, message: &str, help
         None => String::new(),
     };
     format!("- **{word}** {}{at}: {}.{help}\n", code(rule), prose(message))
-}
-
-/// A sentence of ours, in which pieces to type stand between backticks.
-fn prose(sentence: &str) -> String {
-    let parts: Vec<&str> = sentence.split('`').collect();
-    if parts.len().is_multiple_of(2) {
-        return text(sentence);
-    }
-    let mut out = String::new();
-    for (at, part) in parts.iter().enumerate() {
-        // What stands beside code keeps its space.
-        let (before, after) = (part.starts_with(char::is_whitespace), part.ends_with(char::is_whitespace));
-        if at % 2 == 1 {
-            out.push_str(&code(part));
-        } else if !part.trim().is_empty() {
-            out.push_str(&format!("{}{}{}", if before { " " } else { "" }, text(part), if after { " " } else { "" }));
-        } else if before {
-            out.push(' ');
-        }
-    }
-    out
 }
 
 fn moment(moment: &Moment) -> String {

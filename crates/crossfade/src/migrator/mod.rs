@@ -5,6 +5,7 @@ mod backfill;
 mod baseline;
 mod check;
 mod drift;
+mod git;
 mod goto;
 mod history;
 mod lint;

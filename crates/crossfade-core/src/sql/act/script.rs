@@ -34,6 +34,13 @@ pub struct Script {
     pub(crate) errors: Vec<SyntaxError>,
 }
 
+impl Script {
+    /// Where its statements stand, without those in the bodies of others.
+    pub fn statements(&self) -> impl Iterator<Item = Span> {
+        self.acts.iter().filter(|act| act.inside.is_none()).map(|act| act.span)
+    }
+}
+
 /// Reads a file. The text has no byte order mark.
 pub fn read_script(text: &str) -> Script {
     let mut script = Script::default();

@@ -1,19 +1,11 @@
-//! The folder as another branch has it, asked of git.
-//!
-//! Of the program and not of a library: every checkout in CI has it, with its configuration and credentials, and a library that reads packs, refs and worktrees is far from
-//! small. Nothing is changed, and nothing is fetched.
+//! The folder as another branch has it. Nothing is changed, and nothing is fetched.
 
-use std::ffi::OsStr;
 use std::path::Path;
-use std::path::PathBuf;
-use std::process::Command;
-use std::process::Output;
-use std::process::Stdio;
 
-use crate::error::Error;
+use super::super::git::Fork;
+use super::super::git::Git;
 use crate::error::Result;
 use crate::report::CheckedBase;
-use crate::source::Folder;
 use crate::source::Layout;
 use crate::source::SourceFile;
 
@@ -29,108 +21,10 @@ pub(super) struct Base {
 impl Base {
     /// Reads the folder of this branch or commit, in the layout that it has here.
     pub fn read(folder: &Path, name: &str, layout: Layout) -> Result<Base> {
-        let git = Git { folder: folder.to_owned() };
-        git.check()?;
-        let commit = git.commit(name)?.ok_or_else(|| {
-            Error::usage(format!("git knows no {name}")).hint(format!(
-                "fetch it first: git fetch origin {}; in a shallow checkout (actions/checkout) say fetch-depth: 0",
-                name.trim_start_matches("origin/")
-            ))
-        })?;
-        let head = git
-            .commit("HEAD")?
-            .ok_or_else(|| Error::usage("nothing is committed here yet").hint("commit the branch, then compare it"))?;
-        let fork = git.line(["merge-base", &commit, &head])?.ok_or_else(|| {
-            Error::usage(format!("git knows no commit that {name} and this branch have in common"))
-                .hint("the checkout is shallow: fetch more of it (git fetch --unshallow; with actions/checkout say fetch-depth: 0)")
-        })?;
+        let git = Git::of(folder)?;
+        let Fork { commit, fork } = git.fork(name)?;
         let tip = git.files(&commit, layout)?;
         let at_fork = if fork == commit { tip.clone() } else { git.files(&fork, layout)? };
         Ok(Base { about: CheckedBase { name: name.to_owned(), commit, fork }, fork: at_fork, tip })
-    }
-}
-
-struct Git {
-    folder: PathBuf,
-}
-
-impl Git {
-    fn check(&self) -> Result<()> {
-        let output = self.run(["rev-parse", "--is-inside-work-tree"])?;
-        if output.status.success() {
-            return Ok(());
-        }
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(Error::usage(format!("git can't be asked about {}", self.folder.display()))
-            .hint("without --base nothing is compared with another branch")
-            .caused_by(said))
-    }
-
-    /// The commit that a name stands for.
-    fn commit(&self, name: &str) -> Result<Option<String>> {
-        let what = format!("{name}^{{commit}}");
-        self.line(["rev-parse", "--verify", "--quiet", "--end-of-options", &what])
-    }
-
-    /// The folder's files in a commit. They are written into a temporary folder, and read from there as from any other.
-    fn files(&self, commit: &str, layout: Layout) -> Result<Vec<SourceFile>> {
-        let copy =
-            tempfile::tempdir().map_err(|error| Error::failed("could not make a temporary folder").caused_by(error))?;
-        let failed = |error: std::io::Error| Error::failed("could not copy what git has").caused_by(error);
-        // Paths are those below the folder that it runs in.
-        let listed = self.output(["ls-tree", "-r", "-z", commit, "--", "."])?.unwrap_or_default();
-        let mut any = false;
-        for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
-            let entry = String::from_utf8_lossy(entry);
-            let Some((head, path)) = entry.split_once('\t') else { continue };
-            let [mode, "blob", object] = head.split(' ').collect::<Vec<_>>()[..] else { continue };
-            if !mode.starts_with("100") || Path::new(path).is_absolute() || path.split('/').any(|part| part == "..") {
-                continue;
-            }
-            let Some(bytes) = self.output(["cat-file", "blob", object])? else { continue };
-            let to = copy.path().join(path);
-            std::fs::create_dir_all(to.parent().unwrap_or(copy.path())).map_err(failed)?;
-            std::fs::write(&to, bytes).map_err(failed)?;
-            any = true;
-        }
-        if !any {
-            return Ok(Vec::new());
-        }
-        let Folder { mut files, .. } = crate::source::read(copy.path(), Some(layout)).map_err(|error| {
-            Error::refused(format!("the folder can't be read as it is at {commit}"))
-                .hint("the base itself is wrong: mend it there first")
-                .caused_by(error)
-        })?;
-        let here = |path: &Path| path.strip_prefix(copy.path()).map_or(path.to_owned(), |path| self.folder.join(path));
-        for file in &mut files {
-            file.path = here(&file.path);
-            if let Some((path, _)) = &mut file.down {
-                *path = here(path);
-            }
-        }
-        Ok(files)
-    }
-
-    /// One line of what git says; none where it refuses.
-    fn line<const N: usize>(&self, arguments: [&str; N]) -> Result<Option<String>> {
-        let said = self.output(arguments)?;
-        let line = said.map(|said| String::from_utf8_lossy(&said).trim().to_owned());
-        Ok(line.filter(|line| !line.is_empty()))
-    }
-
-    fn output<const N: usize>(&self, arguments: [&str; N]) -> Result<Option<Vec<u8>>> {
-        let output = self.run(arguments)?;
-        Ok(output.status.success().then_some(output.stdout))
-    }
-
-    fn run<const N: usize>(&self, arguments: [&str; N]) -> Result<Output> {
-        let mut command = Command::new("git");
-        command.arg("-C").arg(&self.folder).args(arguments.map(OsStr::new));
-        command.env("LC_ALL", "C").stdin(Stdio::null());
-        command.output().map_err(|error| {
-            Error::usage("could not run git, which knows the base branch")
-                .hint("install it, or leave --base out: then nothing is compared with another branch")
-                .caused_by(error)
-        })
     }
 }

@@ -1,6 +1,7 @@
 //! `lint`: which files are looked at, and what the rules find in them.
 
 mod files;
+mod since;
 
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use crossfade_core::lint::Script;
 use crossfade_core::lint::read_script;
 
 use self::files::Text;
+use self::since::Since;
 use super::Migrator;
 use crate::error::Result;
 use crate::report::LintReport;
@@ -19,15 +21,22 @@ use crate::report::LintedFile;
 pub struct LintOptions {
     /// Files and folders; none: the migrations folder.
     pub paths: Vec<PathBuf>,
+    /// Only what differs from this branch or commit.
+    pub since: Option<String>,
 }
 
 pub(super) async fn lint(migrator: &Migrator, options: &LintOptions) -> Result<LintReport> {
     let texts = files::texts(migrator, &options.paths)?;
+    let since = options.since.as_ref().map(|name| Since::read(migrator, &options.paths, name)).transpose()?;
     let settings = &migrator.config.lint;
     let mut linter = Linter::new(settings);
     let mut linted = Vec::new();
     for (text, script) in texts.iter().zip(read_all(&texts)) {
-        let findings = linter.file(&script);
+        let mut findings = linter.file(&script);
+        if let (Some(since), true) = (&since, text.asked) {
+            let Some(old) = since.text(&text.path)? else { continue };
+            since::keep_new(&mut findings, (&text.text, &script), old.as_deref());
+        }
         let path = text.path.strip_prefix(".").unwrap_or(&text.path).display().to_string();
         if text.asked && !settings.ignores(&path) {
             linted.push(LintedFile { path: text.path.clone(), text: text.text.clone(), findings });
