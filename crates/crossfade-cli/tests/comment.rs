@@ -17,6 +17,9 @@ use std::process::Output;
 use std::sync::Arc;
 use std::sync::Mutex;
 
+use crossfade::scratch::ScratchOptions;
+use crossfade::scratch::ScratchServer;
+use crossfade::scratch::find_binaries;
 use serde_json::Value;
 use serde_json::json;
 
@@ -343,44 +346,74 @@ fn a_merge_request_of_gitlab_has_one_note() {
     assert_eq!(service.ours(), [(1001, format!("{MARKER}\ntwo\n"))]);
 }
 
-/// The whole of it, with the real binary: what the branch changed, the exit code of the lint, and nothing of the database's address where it can't be reached.
+/// `review` in the repository, with the real binary, as a job for a pull request to `main`.
+fn review(job: &Job, service: &Service, repository: &Repository, url: &str) -> Output {
+    let bin = Path::new(env!("CARGO_BIN_EXE_crossfade")).parent().unwrap().to_owned();
+    let others = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&others))).unwrap();
+    // What `on_github` clears is set again behind it.
+    let mut command = Command::new("env");
+    command.current_dir(repository.path());
+    command.arg(format!("PATH={}", path.to_string_lossy())).args(["CROSSFADE_REVIEW_DIR=db", "GITHUB_BASE_REF=main"]);
+    // The database of the job itself is another one.
+    command.arg("MIGRATION_DATABASE_URL=postgres://nobody@127.0.0.1:1/nowhere");
+    command.arg(format!("CROSSFADE_REVIEW_DATABASE_URL={url}")).arg(action().join("review"));
+    job.on_github(&mut command, service, TOKEN)
+}
+
+/// The whole of it: what the branch changed, the exit code of the lint, and nothing of the database's address where it can't be reached.
 #[test]
 fn a_branch_is_reviewed() {
     let (service, job, repository) = (Service::start(), Job::new(), Repository::new());
     repository.git(&["update-ref", "refs/remotes/origin/main", "main"]);
-    repository
-        .write("db/migrations/003_index.sql", "CREATE INDEX CONCURRENTLY ON users (email);\nSELECT '<!-- @team';\n");
-    repository.write("db/migrations/004_wrong.sql", "CREATE TABEL x ();\n");
-    let bin = Path::new(env!("CARGO_BIN_EXE_crossfade")).parent().unwrap();
-    let path = std::env::join_paths(
-        std::iter::once(bin.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
-    );
-    let review = |url: &str| {
-        let mut command = Command::new(action().join("review"));
-        command.current_dir(repository.path());
-        let path = path.as_ref().unwrap().clone();
-        // on_github clears what stands in the environment.
-        let mut shell = Command::new("env");
-        shell.current_dir(repository.path());
-        shell
-            .arg(format!("PATH={}", path.to_string_lossy()))
-            .arg("CROSSFADE_REVIEW_DIR=db")
-            .arg("GITHUB_BASE_REF=main");
-        shell.arg(format!("CROSSFADE_REVIEW_DATABASE_URL={url}")).arg(command.get_program());
-        job.on_github(&mut shell, &service, TOKEN)
-    };
-    let output = review("");
+    repository.write("db/migrations/003_wrong.sql", "CREATE TABEL x ();\n");
+    let output = review(&job, &service, &repository, "");
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
-    assert!(text(&output.stdout).contains("::error file=db/migrations/004_wrong.sql,line=1"), "{}", said(&output));
+    assert!(text(&output.stdout).contains("::error file=db/migrations/003_wrong.sql,line=1"), "{}", said(&output));
     let body = service.ours().remove(0).1;
     let lint = repository.call("lint", &[], &["--since", "origin/main", "--format", "markdown"]);
     assert_eq!(body.trim_end(), format!("{MARKER}\n{}", text(&lint.stdout)).trim_end());
-    assert!(body.contains("db/migrations/004_wrong.sql:1:8") && !body.contains("# Runbook"), "{body}");
+    assert!(body.contains("db/migrations/003_wrong.sql:1:8"), "{body}");
 
-    let output = review("postgres://nobody:secretword@127.0.0.1:1/nowhere");
+    let output = review(&job, &service, &repository, "postgres://nobody:secretword@127.0.0.1:1/nowhere");
     assert_eq!(output.status.code(), Some(3), "{}", said(&output));
     let body = service.ours().remove(0).1;
     assert!(body.contains("# Runbook\n\nIt could not be made") && !body.contains("secretword"), "{body}");
     assert!(!said(&output).contains("secretword"), "{}", said(&output));
     assert_eq!(service.ours().len(), 1);
+}
+
+#[test]
+fn the_runbook_of_a_database_stands_below_the_findings() {
+    let server = ScratchServer::start(ScratchOptions::new(find_binaries(None).unwrap())).unwrap();
+    let url = server.url("postgres");
+    let (service, job, repository) = (Service::start(), Job::new(), Repository::new());
+    repository.git(&["update-ref", "refs/remotes/origin/main", "main"]);
+    repository.write("db/migrations/003_comment.sql", "COMMENT ON TABLE users IS '<b>@team</b> | `x`';\n");
+    let output = review(&job, &service, &repository, &url);
+    assert!(output.status.success(), "{}", said(&output));
+    let body = service.ours().remove(0).1;
+    assert!(body.contains("\n# Runbook\n") && body.contains("## Migration `003` comment"), "{body}");
+    // Outside of blocks of code nothing of a file's text is markup.
+    let outside: String = body.split("```").step_by(2).collect();
+    assert!(!outside.contains("<b>") && !outside.contains("@team"), "{outside}");
+
+    let plan = |arguments: &[&str]| repository.call("plan", &[("DATABASE_URL", url.as_str())], arguments);
+    let alone = plan(&["--format", "markdown"]);
+    assert!(alone.status.success() && body.contains(text(&alone.stdout).trim_end()), "{}", text(&alone.stdout));
+    let one = text(&plan(&["3", "001", "--format", "markdown"]).stdout);
+    assert!(
+        one.contains("## Migration `001`") && one.contains("## Migration `003`") && !one.contains("`002`"),
+        "{one}"
+    );
+    let document: Value = serde_json::from_slice(&plan(&["--format", "markdown", "--json"]).stdout).unwrap();
+    assert_eq!(document["runbooks"].as_array().map(Vec::len), Some(3));
+
+    repository.write("db/migrations/004_wrong.sql", "CREATE TABEL x ();\n");
+    let refused = plan(&["--format", "markdown"]);
+    assert_eq!(refused.status.code(), Some(3), "{}", said(&refused));
+    let shown = text(&refused.stdout);
+    assert!(shown.contains("## Refused") && shown.contains("## Migration `003`"), "{shown}");
+    assert_eq!(review(&job, &service, &repository, &url).status.code(), Some(3));
+    assert!(service.ours().remove(0).1.contains("## Refused"));
 }
