@@ -89,6 +89,7 @@ pub use migrator::TestOptions;
 pub use postgres::Target;
 pub use source::Embedded;
 pub use stop::Stop;
+pub use web::Proxy;
 
 #[doc(hidden)]
 pub use crossfade_macros::files_of as __files_of;

@@ -1,6 +1,5 @@
 //! What one hook is still to be told, in order, and who tells it: a task beside the work.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -19,6 +18,7 @@ use tokio::task::JoinHandle;
 use super::alert::Alert;
 use super::command;
 use super::event::HookEvent;
+use super::settings::Around;
 use super::settings::Call;
 use super::settings::Format;
 use super::settings::Hook;
@@ -68,10 +68,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Line {
     /// Begins to wait for alerts. What fails goes to `failures`.
-    pub fn start(hook: Hook, folder: PathBuf, failures: UnboundedSender<Notice>) -> Line {
+    pub fn start(hook: Hook, around: Around, failures: UnboundedSender<Notice>) -> Line {
         let (queue, items) = unbounded_channel();
         let (hook, pending) = (Arc::new(hook), Arc::new(AtomicUsize::new(0)));
-        let task = tokio::spawn(work(hook.clone(), folder, items, pending.clone(), failures.clone()));
+        let task = tokio::spawn(work(hook.clone(), around, items, pending.clone(), failures.clone()));
         Line {
             hook,
             queue: Mutex::new(Some(queue)),
@@ -186,7 +186,7 @@ fn send(queue: &Option<UnboundedSender<Item>>, pending: &AtomicUsize, item: Item
 
 async fn work(
     hook: Arc<Hook>,
-    folder: PathBuf,
+    around: Around,
     mut items: UnboundedReceiver<Item>,
     pending: Arc<AtomicUsize>,
     failures: UnboundedSender<Notice>,
@@ -194,9 +194,9 @@ async fn work(
     while let Some(Item { alert, waited_for }) = items.recv().await {
         let event = alert.event;
         let result = match &waited_for {
-            None => deliver(&hook, &folder, &alert).await,
+            None => deliver(&hook, &around, &alert).await,
             Some((_, stop)) => tokio::select! {
-                result = deliver(&hook, &folder, &alert) => result,
+                result = deliver(&hook, &around, &alert) => result,
                 () = stop.requested() => Err("it was ended, because the run was asked to stop".to_owned()),
             },
         };
@@ -219,16 +219,16 @@ async fn work(
 }
 
 /// Calls a hook once, with its retries. Returns what came back.
-pub(super) async fn deliver(hook: &Hook, folder: &std::path::Path, alert: &Alert) -> Result<String, String> {
+pub(super) async fn deliver(hook: &Hook, around: &Around, alert: &Alert) -> Result<String, String> {
     match &hook.call {
-        Call::Command { run, .. } => command::call(run.read()?, folder, alert, hook.timeout).await,
+        Call::Command { run, .. } => command::call(run.read()?, &around.folder, alert, hook.timeout).await,
         Call::Webhook { address, format, retries } => {
             let body = match format {
                 Format::Json => alert.json(),
                 Format::Slack => alert.slack(),
                 Format::PagerDuty(key) => alert.pagerduty(key.read()?),
             };
-            webhook::call(address.read()?, &body, *retries, hook.timeout).await
+            webhook::call(address.read()?, around.proxy.as_ref(), &body, *retries, hook.timeout).await
         }
     }
 }

@@ -11,6 +11,7 @@ use super::event::HookEvent;
 use super::event::Kind;
 use super::secret::Secret;
 use crate::config::parse_duration;
+use crate::web::Proxy;
 
 /// Where PagerDuty takes events.
 const PAGERDUTY: &str = "https://events.pagerduty.com/v2/enqueue";
@@ -27,6 +28,8 @@ const MOST_RETRIES: u32 = 20;
 pub struct Hooks {
     /// The folder in which commands run.
     pub folder: PathBuf,
+    /// What webhooks are sent through.
+    pub proxy: Option<Proxy>,
     /// Each of them.
     pub each: Vec<Hook>,
 }
@@ -78,6 +81,15 @@ pub enum Format {
     PagerDuty(Secret),
 }
 
+/// From where hooks are called.
+#[derive(Clone, Debug)]
+pub(super) struct Around {
+    /// The folder in which commands run.
+    pub folder: PathBuf,
+    /// What webhooks are sent through.
+    pub proxy: Option<Proxy>,
+}
+
 impl Hook {
     /// Whether it must succeed before this goes on.
     pub fn is_required(&self) -> bool {
@@ -104,8 +116,15 @@ impl Hook {
 }
 
 impl Hooks {
-    /// Fills in what stands in variables of the environment, which the caller reads. One that is not set is said when the hook is called.
+    /// From where they are called.
+    pub(super) fn around(&self) -> Around {
+        Around { folder: self.folder.clone(), proxy: self.proxy.clone() }
+    }
+
+    /// Fills in what stands in variables of the environment, which the caller reads: addresses, keys and the proxy. One that is not set is said when the
+    /// hook is called.
     pub fn resolve(&mut self, lookup: &dyn Fn(&str) -> Option<String>) {
+        self.proxy = Proxy::from_variables(lookup);
         for hook in &mut self.each {
             if let Call::Webhook { address, format, .. } = &mut hook.call {
                 address.resolve(lookup);

@@ -52,7 +52,7 @@ impl Teller {
             return Teller::default();
         }
         let (failed, failures) = unbounded_channel();
-        let line = |hook: &super::Hook| Line::start(hook.clone(), hooks.folder.clone(), failed.clone());
+        let line = |hook: &super::Hook| Line::start(hook.clone(), hooks.around(), failed.clone());
         Teller {
             lines: hooks.each.iter().map(line).collect(),
             story: Mutex::new(Story::new(origin)),

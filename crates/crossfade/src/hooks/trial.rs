@@ -20,7 +20,7 @@ pub(crate) async fn trial(hooks: &Hooks, event: Option<HookEvent>, origin: &Orig
     for hook in &hooks.each {
         let Some(event) = chosen(hook, event) else { continue };
         let begun = Instant::now();
-        let result = deliver(hook, &hooks.folder, &sample(event, origin)).await;
+        let result = deliver(hook, &hooks.around(), &sample(event, origin)).await;
         let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (answer, error) = match result {
             Ok(answer) => (Some(answer), None),

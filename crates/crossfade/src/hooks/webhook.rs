@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::settings::is_address;
 use crate::web::AGENT;
+use crate::web::Proxy;
 
 /// How long it rests before the second try; twice as long each time.
 const FIRST_REST: Duration = Duration::from_millis(500);
@@ -24,7 +25,13 @@ enum Tried {
 }
 
 /// Sends it. Returns what came back, or why it failed; neither has the address in it.
-pub(super) async fn call(address: &str, body: &Value, retries: u32, timeout: Duration) -> Result<String, String> {
+pub(super) async fn call(
+    address: &str,
+    proxy: Option<&Proxy>,
+    body: &Value,
+    retries: u32,
+    timeout: Duration,
+) -> Result<String, String> {
     if !is_address(address) {
         return Err("its address does not begin with https:// or http://".to_owned());
     }
@@ -33,8 +40,8 @@ pub(super) async fn call(address: &str, body: &Value, retries: u32, timeout: Dur
     let mut tries = 1;
     loop {
         let left = end.saturating_duration_since(Instant::now());
-        let (url, text) = (address.to_owned(), body.to_string());
-        let tried = tokio::task::spawn_blocking(move || post(&url, &text, left)).await;
+        let (url, proxy, text) = (address.to_owned(), proxy.cloned(), body.to_string());
+        let tried = tokio::task::spawn_blocking(move || post(&url, proxy, &text, left)).await;
         let why = match tried {
             Ok(Tried::Sent(answer)) => return Ok(answer),
             Ok(Tried::Lasting(why)) => return Err(why),
@@ -52,8 +59,9 @@ pub(super) async fn call(address: &str, body: &Value, retries: u32, timeout: Dur
     }
 }
 
-fn post(url: &str, text: &str, left: Duration) -> Tried {
-    let request = AGENT.post(url).config().timeout_global(Some(left)).build().content_type("application/json");
+fn post(url: &str, proxy: Option<Proxy>, text: &str, left: Duration) -> Tried {
+    let config = AGENT.post(url).config().timeout_global(Some(left)).proxy(proxy.map(|proxy| proxy.0));
+    let request = config.build().content_type("application/json");
     match request.send(text) {
         Ok(mut response) => {
             let status = response.status().as_u16();
@@ -105,7 +113,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_address_is_said_without_it() {
         for address in ["ftp://s3cret", "", "http:// s3cret"] {
-            let error = call(address, &Value::Null, 3, Duration::from_secs(5)).await.unwrap_err();
+            let error = call(address, None, &Value::Null, 3, Duration::from_secs(5)).await.unwrap_err();
             assert!(error.contains("address") && !error.contains("s3cret"), "{error}");
         }
     }
