@@ -605,6 +605,12 @@ pub struct AdoptArgs {
     /// Keep the versions of files that are gone
     #[arg(long)]
     pub accept_missing: bool,
+    /// Run the files on a scratch database first; where that makes another schema than the database has, show the difference and take nothing over
+    #[arg(long)]
+    pub prove: bool,
+    /// Where the scratch database is made; with --prove.
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
     /// Make the other tool fail when it writes to its history
     #[arg(long)]
     pub fence: bool,

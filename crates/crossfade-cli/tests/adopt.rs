@@ -92,6 +92,22 @@ async fn a_history_is_looked_at_taken_over_and_given_back() {
     assert!(said(&refused).contains("hint: look which of its statements took effect"), "{}", said(&refused));
     scene.client.batch_execute("UPDATE schema_migrations SET dirty = false").await.unwrap();
 
+    scene.client.batch_execute("CREATE TABLE by_hand ()").await.unwrap();
+    let url = scene.server.url("postgres");
+    let proven = ["adopt", "--prove", "--scratch-url", &url];
+    let differs = scene.call(&proven);
+    assert_eq!(differs.status.code(), Some(3), "{}", said(&differs));
+    let words = said(&differs);
+    assert!(words.contains("\nDROP TABLE \"public\".\"by_hand\";\n"), "{words}");
+    assert!(words.contains("the files make another schema than the database has; nothing was taken over\n"), "{words}");
+    let differs = scene.json(&proven);
+    assert_eq!((&differs["adopted"], &differs["proof"]["changes"][0]["kind"]), (&false.into(), &"table".into()));
+    assert_eq!(scene.config(), before);
+    scene.client.batch_execute("DROP TABLE by_hand").await.unwrap();
+    let look = scene.call(&["adopt", "--dry-run", "--prove", "--scratch-url", &url]);
+    assert_eq!(look.status.code(), Some(0), "{}", said(&look));
+    assert!(said(&look).contains("no drift between"), "{}", said(&look));
+
     let adopted = scene.call(&["adopt", "--from", "golang-migrate", "--fence"]);
     assert_eq!(adopted.status.code(), Some(0), "{}", said(&adopted));
     assert!(

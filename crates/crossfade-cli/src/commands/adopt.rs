@@ -2,6 +2,7 @@
 
 use crossfade::AdoptOptions;
 use crossfade::Error;
+use crossfade::ErrorKind;
 use crossfade::Result;
 use crossfade::RunOptions;
 use crossfade::Tool;
@@ -14,6 +15,7 @@ use crate::render;
 use crate::signals;
 
 pub(super) async fn run(args: &AdoptArgs, context: &Context) -> Result<u8> {
+    let config = context.config()?;
     let from = args.from.as_deref().map(Tool::by_name).transpose()?;
     let options = AdoptOptions {
         from,
@@ -21,6 +23,7 @@ pub(super) async fn run(args: &AdoptArgs, context: &Context) -> Result<u8> {
         files: args.files.clone(),
         accept_changed: args.accept_changed,
         accept_missing: args.accept_missing,
+        prove: args.prove.then(|| context.scratch(args.scratch.scratch_url.as_deref(), &config)).transpose()?,
         fence: args.fence,
         wait: args.wait,
     };
@@ -33,11 +36,16 @@ pub(super) async fn run(args: &AdoptArgs, context: &Context) -> Result<u8> {
         return given_back(&migrator.give_back(RunOptions { wait: args.wait }, &mut progress, &stop).await?, context);
     }
     if args.dry_run {
-        let report = migrator.adopt_preview(&options).await?;
+        let report = migrator.adopt_preview(&options, &mut progress, &stop).await?;
         show(&report, context)?;
-        return Ok(if report.obstacles.is_empty() { 0 } else { 3 });
+        let is_fine = report.obstacles.is_empty() && !report.is_disproved();
+        return Ok(if is_fine { 0 } else { ErrorKind::Refused.exit_code() });
     }
     let report = migrator.adopt(&options, &mut progress, &stop).await?;
+    if report.is_disproved() {
+        show(&report, context)?;
+        return Ok(ErrorKind::Refused.exit_code());
+    }
     let kept = match report.layout {
         Some(layout) => crossfade::config::keep_layout(&context.global.dir, layout).map_err(|error| {
             Error::failed("the history is taken over, but not how its files are laid out")

@@ -6,6 +6,7 @@ use crossfade::report::AdoptState;
 use crossfade::report::GivenBackReport;
 
 use super::Paint;
+use super::drift;
 use super::human;
 
 /// The whole report.
@@ -25,7 +26,15 @@ pub fn text(report: &AdoptReport, paint: Paint) -> String {
             obstacle.hint
         ));
     }
-    if report.obstacles.is_empty() {
+    if let Some(proof) = &report.proof {
+        out.push_str(&drift::summary(proof, paint));
+    }
+    if report.is_disproved() {
+        let proof = report.proof.as_deref().map(drift::script).unwrap_or_default();
+        out.push_str(&format!(
+            "\n{proof}\nthe files make another schema than the database has; nothing was taken over\n"
+        ));
+    } else if report.obstacles.is_empty() {
         out.push_str(&outcome(report));
     }
     out

@@ -486,6 +486,7 @@ fn a_history_beside_the_folder() {
         layout: Some("up-down"),
         adopted: false,
         fenced: false,
+        proof: None,
         assumption: None,
         notes: vec!["it runs its files in another order".to_owned()],
         migrations: vec![

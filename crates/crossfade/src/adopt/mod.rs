@@ -9,6 +9,7 @@ mod comparing;
 mod fence;
 mod holding;
 mod key;
+mod passed_over;
 mod reading;
 mod recognise;
 mod rooms;
@@ -19,8 +20,12 @@ use std::path::PathBuf;
 
 pub(crate) use fence::fenced;
 pub(crate) use fence::take_down as unfence;
+pub(crate) use passed_over::histories;
+pub(crate) use passed_over::pass_over;
 pub(crate) use survey::Survey;
 pub use tool::Tool;
+
+use crate::scratch::ScratchPlace;
 
 /// Which history is meant, and what of it is accepted.
 #[derive(Clone, Debug, Default)]
@@ -35,6 +40,8 @@ pub struct AdoptOptions {
     pub accept_changed: bool,
     /// Keep the versions of files that are gone.
     pub accept_missing: bool,
+    /// Run the files on a scratch database first, and take nothing over where that makes another schema.
+    pub prove: Option<ScratchPlace>,
     /// Put a fence around the other tool's history.
     pub fence: bool,
     /// Wait for another runner to finish, instead of refusing.

@@ -113,6 +113,7 @@ impl Survey {
             layout: self.layout.map(Layout::name),
             adopted: false,
             fenced: false,
+            proof: None,
             assumption: self.assumption(),
             notes: self.other_order().into_iter().collect(),
             migrations,
@@ -198,6 +199,16 @@ impl Survey {
             });
         }
         found
+    }
+
+    /// The history itself.
+    pub fn history(&self) -> (Tool, TableName) {
+        (self.found.tool, self.found.table.clone())
+    }
+
+    /// Whether what was run can be run again here.
+    pub fn is_sql(&self) -> bool {
+        self.layout.is_some()
     }
 
     /// The rows that our journal gets. `rows` is our tracking table.

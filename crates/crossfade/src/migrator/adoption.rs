@@ -5,6 +5,7 @@ use tokio_postgres::Client;
 
 use super::Migrator;
 use super::RunOptions;
+use super::drift;
 use super::session::Session;
 use crate::adopt;
 use crate::adopt::AdoptOptions;
@@ -17,6 +18,7 @@ use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::TrackedRow;
 use crate::postgres::store::finish;
 use crate::report::AdoptReport;
+use crate::report::DriftReport;
 use crate::report::GivenBackReport;
 use crate::report::REPORT_FORMAT;
 use crate::stop::Stop;
@@ -27,8 +29,17 @@ impl Migrator {
     /// # Errors
     ///
     /// When no history is found or several are, or it can't be read.
-    pub async fn adopt_preview(&self, options: &AdoptOptions) -> Result<AdoptReport> {
-        look(self, options).await
+    pub async fn adopt_preview(
+        &self,
+        options: &AdoptOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<AdoptReport> {
+        let mut report = look(self, options).await?;
+        if report.obstacles.is_empty() {
+            report.proof = proof(self, options, observer, stop).await?;
+        }
+        Ok(report)
     }
 
     /// Takes the history of another tool over, in one transaction.
@@ -91,6 +102,30 @@ async fn seen(
     Ok((survey, report))
 }
 
+/// The files on a scratch database beside the live one, where that is asked for.
+async fn proof(
+    migrator: &Migrator,
+    options: &AdoptOptions,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<Option<Box<DriftReport>>> {
+    let Some(place) = &options.prove else { return Ok(None) };
+    let rows = migrator.look().await?;
+    let client = migrator.target.connect(APPLICATION).await?;
+    let survey = Survey::take(&client, &migrator.schema(), &migrator.config, options).await?;
+    drop(client);
+    let history = survey.history();
+    if !survey.is_sql() {
+        return Err(Error::usage(format!(
+            "the migrations of {} are not SQL: they can't be run on a scratch database",
+            history.0
+        ))
+        .hint("leave --prove away"));
+    }
+    let proof = drift::prove(migrator, place, survey.taken_over(&rows), history, observer, stop).await?;
+    Ok(Some(Box::new(proof)))
+}
+
 fn refuse(report: &AdoptReport) -> Result<()> {
     let Some(first) = report.obstacles.first() else { return Ok(()) };
     let more: String = report.obstacles.iter().skip(1).map(|obstacle| format!("\n  also: {}", obstacle.what)).collect();
@@ -105,7 +140,13 @@ async fn run(
     stop: &Stop,
 ) -> Result<AdoptReport> {
     // Before the journal is made and the lease is taken: what is refused changes nothing.
-    refuse(&look(migrator, options).await?)?;
+    let mut looked = look(migrator, options).await?;
+    refuse(&looked)?;
+    looked.proof = proof(migrator, options, observer, stop).await?;
+    if looked.is_disproved() {
+        return Ok(looked);
+    }
+    let proof = looked.proof;
     let session = Session::open(migrator, options.wait, observer, stop).await?;
     let (client, store, epoch) = session.journal();
     let doing = "take the history over";
@@ -126,6 +167,7 @@ async fn run(
             report.fenced = true;
         }
         report.adopted = true;
+        report.proof = proof;
         Ok(report)
     };
     finish(client, taken.await, doing).await

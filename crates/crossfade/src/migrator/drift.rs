@@ -14,7 +14,9 @@ use crossfade_core::journal::State;
 use crossfade_core::journal::StepStatus;
 use crossfade_core::journal::fold;
 use crossfade_core::schema::Compare;
+use crossfade_core::schema::DatabaseSchema;
 use crossfade_core::schema::difference;
+use crossfade_core::sql::TableName;
 use crossfade_core::step::Action;
 use crossfade_core::step::PlanKind;
 use tokio_postgres::Client;
@@ -24,6 +26,8 @@ use super::history::is_repeatable;
 use super::on_scratch::run_whole;
 use super::same_version;
 use super::session::Session;
+use crate::adopt;
+use crate::adopt::Tool;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;
@@ -32,6 +36,7 @@ use crate::observer::Observer;
 use crate::observer::Unobserved;
 use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::StoredPlan;
+use crate::postgres::store::TakenOver;
 use crate::postgres::store::TrackedRow;
 use crate::report::DriftReport;
 use crate::report::REPORT_FORMAT;
@@ -45,6 +50,8 @@ use crate::scratch::ScratchHome;
 use crate::scratch::ScratchPlace;
 use crate::source::FileKind;
 use crate::source::SourceFile;
+use crate::source::VersionKey;
+use crate::source::repeatable_version;
 use crate::stop::Stop;
 
 /// What `drift` is to do.
@@ -76,14 +83,77 @@ pub(super) async fn report(
     let mut notes = Vec::new();
     let rows = standing(migrator).await?;
     let repeats = repeats(migrator, &client, &rows, &mut notes).await?;
-    let mut live = schema::look(&migrator.target, own).await?;
+    let live = schema::look(&migrator.target, own).await?;
     let after = standing(migrator).await?;
     if states(&rows) != states(&after) {
         return Err(Error::refused("a migration went on while its schema was read")
             .hint("`crossfade drift` again, once nobody runs one"));
     }
-    let home = ScratchHome::open(&options.scratch, likeness(&client).await?).await?;
+    let mut tools: Vec<Tool> = rows.iter().filter_map(|row| Tool::by_name(&row.origin).ok()).collect();
+    tools.dedup();
+    let histories = adopt::histories(&client, &migrator.schema(), &tools).await?;
+    let like = likeness(&client).await?;
     drop(client);
+    compare(migrator, options, Sides { live, repeats, histories, like, notes }, observer, stop).await
+}
+
+/// What `adopt` would take over, run on a scratch database and compared.
+pub(super) async fn prove(
+    migrator: &Migrator,
+    place: &ScratchPlace,
+    taken: Vec<TakenOver>,
+    history: (Tool, TableName),
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<DriftReport> {
+    migrator.refuse_one_schema("adopt --prove")?;
+    let client = migrator.target.connect(APPLICATION).await?;
+    let mut notes = Vec::new();
+    let mut repeats = repeats(migrator, &client, &standing(migrator).await?, &mut notes).await?;
+    for one in taken {
+        match one.up_sql {
+            Some(text) => {
+                let is_repeatable = one.version == repeatable_version(&one.name);
+                let kind = if is_repeatable { FileKind::Repeatable } else { FileKind::Versioned };
+                repeats.push(Repeat::Whole(with_text(&one.version, &one.name, kind, text)));
+            }
+            None => notes.push(nobody_has(&one.version, &one.name, &one.origin)),
+        }
+    }
+    repeats.sort_by_cached_key(|repeat| {
+        let (version, is_repeatable) = match repeat {
+            Repeat::Whole(file) => (&file.version, file.kind == FileKind::Repeatable),
+            Repeat::Plan(row, _) => (&row.version, is_repeatable(row)),
+        };
+        (is_repeatable, VersionKey::of(version))
+    });
+    let live = schema::look(&migrator.target, migrator.config.schema.as_str()).await?;
+    let like = likeness(&client).await?;
+    drop(client);
+    let options = DriftOptions { scratch: place.clone(), towards: Towards::Migrations };
+    let sides = Sides { live, repeats, histories: vec![history], like, notes };
+    compare(migrator, &options, sides, observer, stop).await
+}
+
+/// What is compared.
+struct Sides {
+    live: DatabaseSchema,
+    repeats: Vec<Repeat>,
+    /// Of other tools.
+    histories: Vec<(Tool, TableName)>,
+    like: Likeness,
+    notes: Vec<String>,
+}
+
+async fn compare(
+    migrator: &Migrator,
+    options: &DriftOptions,
+    sides: Sides,
+    observer: &mut dyn Observer,
+    stop: &Stop,
+) -> Result<DriftReport> {
+    let Sides { mut live, repeats, histories, like, mut notes } = sides;
+    let home = ScratchHome::open(&options.scratch, like).await?;
     notes.extend(home.difference());
     for name in home.leftovers().await? {
         notes.push(format!("the scratch database {name} may be left from a run that was killed: DROP DATABASE {name}"));
@@ -93,11 +163,13 @@ pub(super) async fn report(
     let database = home.database().await?;
     let made = async {
         repeat_all(migrator, &home, &database, &repeats, stop).await?;
-        schema::look(database.target(), own).await
+        schema::look(database.target(), migrator.config.schema.as_str()).await
     };
     let made = made.await;
     let removed = database.remove().await;
     let (mut made, ()) = (made?, removed?);
+    let passed_over = adopt::pass_over(&mut live, &made, &histories);
+    notes.extend(passed_over.iter().map(|history| format!("the history of {history} is passed over")));
     let ignored = live.ignore(&migrator.config.drift.ignore);
     made.ignore(&migrator.config.drift.ignore);
     let todo = match options.towards {
@@ -179,23 +251,29 @@ async fn repeats(
             file.map(|file| file.text.clone())
         };
         let Some(text) = in_journal.or_else(in_folder) else {
-            notes.push(format!(
-                "nobody has the text of {} {} ({}): what it made counts as drift",
-                row.version, row.name, row.origin
-            ));
+            notes.push(nobody_has(&row.version, &row.name, &row.origin));
             continue;
         };
-        repeats.push(Repeat::Whole(SourceFile {
-            version: row.version.clone(),
-            name: row.name.clone(),
-            kind: if is_repeatable(row) { FileKind::Repeatable } else { FileKind::Versioned },
-            path: PathBuf::from(format!("{}_{}.sql, as the journal has it", row.version, row.name)),
-            raw: text.clone().into_bytes(),
-            text,
-            ..SourceFile::default()
-        }));
+        let kind = if is_repeatable(row) { FileKind::Repeatable } else { FileKind::Versioned };
+        repeats.push(Repeat::Whole(with_text(&row.version, &row.name, kind, text)));
     }
     Ok(repeats)
+}
+
+fn nobody_has(version: &str, name: &str, origin: &str) -> String {
+    format!("nobody has the text of {version} {name} ({origin}): what it made counts as drift")
+}
+
+fn with_text(version: &str, name: &str, kind: FileKind, text: String) -> SourceFile {
+    SourceFile {
+        version: version.to_owned(),
+        name: name.to_owned(),
+        kind,
+        path: PathBuf::from(format!("{version}_{name}.sql, as it was run")),
+        raw: text.clone().into_bytes(),
+        text,
+        ..SourceFile::default()
+    }
 }
 
 async fn repeat_all(

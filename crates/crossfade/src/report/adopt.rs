@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::DriftReport;
+
 /// A history of another tool beside the folder.
 #[derive(Clone, Debug, Serialize)]
 pub struct AdoptReport {
@@ -19,6 +21,8 @@ pub struct AdoptReport {
     pub adopted: bool,
     /// Whether the other tool's history refuses to be written.
     pub fenced: bool,
+    /// The database beside what the files make on a scratch database, where that was asked for. Where they differ nothing was taken over.
+    pub proof: Option<Box<DriftReport>>,
     /// What had to be assumed, because the history does not say it.
     pub assumption: Option<String>,
     /// What else is to be known before it goes on with us.
@@ -27,6 +31,13 @@ pub struct AdoptReport {
     pub migrations: Vec<AdoptMigration>,
     /// What stands against taking it over.
     pub obstacles: Vec<AdoptObstacle>,
+}
+
+impl AdoptReport {
+    /// Whether the files make another schema than the database has.
+    pub fn is_disproved(&self) -> bool {
+        self.proof.as_ref().is_some_and(|proof| !proof.changes.is_empty())
+    }
 }
 
 /// A migration of an [`AdoptReport`].

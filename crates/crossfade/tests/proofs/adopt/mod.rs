@@ -1,5 +1,6 @@
 //! Histories as other tools have written them (see `tests/adopt/README.md`): each is looked at, taken over, gone on with and given back.
 
+mod proven;
 mod refused;
 mod tools;
 
@@ -43,7 +44,7 @@ impl Scene {
     }
 
     async fn look(&self, options: &AdoptOptions) -> Result<AdoptReport, Error> {
-        self.project.migrator.adopt_preview(options).await
+        self.project.migrator.adopt_preview(options, &mut Unobserved, &Stop::default()).await
     }
 
     async fn adopt(&self, options: &AdoptOptions) -> Result<AdoptReport, Error> {

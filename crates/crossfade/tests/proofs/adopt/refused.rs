@@ -2,7 +2,9 @@
 
 use crossfade::AdoptOptions;
 use crossfade::ErrorKind;
+use crossfade::Stop;
 use crossfade::Tool;
+use crossfade::observer::Unobserved;
 use crossfade::report::AdoptState;
 
 use super::Scene;
@@ -238,7 +240,10 @@ fn a_look_needs_no_right_to_write() {
         let target = crossfade::Target::from_url(&url).expect("the URL is one");
         let config = crossfade::Config { migrations: scene.project.path().to_owned(), ..crossfade::Config::default() };
         let looker = crossfade::Migrator::new(config, target);
-        let report = looker.adopt_preview(&AdoptOptions::default()).await.expect("it can be looked at");
+        let report = looker
+            .adopt_preview(&AdoptOptions::default(), &mut Unobserved, &Stop::default())
+            .await
+            .expect("it can be looked at");
         assert_eq!(report.migrations.len(), 4);
         let stop = crossfade::Stop::default();
         let error = looker.adopt(&AdoptOptions::default(), &mut crossfade::observer::Unobserved, &stop).await;
@@ -268,7 +273,11 @@ fn every_history_is_recognised_among_the_others() {
             expected.push(tool);
         }
         let project = crate::project::Project::new(&database, &[]);
-        let error = project.migrator.adopt_preview(&AdoptOptions::default()).await.expect_err("there are several");
+        let error = project
+            .migrator
+            .adopt_preview(&AdoptOptions::default(), &mut Unobserved, &Stop::default())
+            .await
+            .expect_err("there are several");
         for tool in expected {
             assert!(error.to_string().contains(&format!("\n  {tool} in ")), "{tool}: {error}");
         }
