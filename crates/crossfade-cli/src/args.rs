@@ -88,6 +88,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Show everything that was ever done, by whom and from where
     History(HistoryArgs),
+    /// Look for what is left over or waits for a person, each with its mend
+    Doctor,
     /// Show the steps, locks and statements that a migration would run as
     Plan(PlanArgs),
     /// Begin the history of a database that was there before it: count files as applied, run nothing

@@ -44,6 +44,7 @@ mod adopt;
 mod audit;
 pub mod config;
 pub mod connection;
+mod doctor;
 pub mod error;
 mod executor;
 pub mod hooks;

@@ -4,6 +4,7 @@
 
 mod baseline;
 mod check;
+mod doctor;
 mod drift;
 mod goto;
 mod history;
@@ -34,6 +35,8 @@ pub use check::CheckFinding;
 pub use check::CheckReport;
 pub use check::CheckedBase;
 pub use check::CheckedPlan;
+pub use doctor::Complaint;
+pub use doctor::DoctorReport;
 pub use drift::ChangeReport;
 pub use drift::DriftReport;
 pub use drift::Towards;

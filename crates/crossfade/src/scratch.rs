@@ -47,6 +47,7 @@ pub use self::database::Likeness;
 pub use self::database::ScratchDatabase;
 pub use self::database::ScratchHome;
 pub use self::database::ScratchPlace;
+pub(crate) use self::database::leftovers;
 pub use self::error::ScratchError;
 
 mod binaries;

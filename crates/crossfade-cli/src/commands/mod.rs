@@ -7,6 +7,7 @@ mod check;
 mod completions;
 mod contract;
 pub mod demo;
+mod doctor;
 mod drift;
 mod goto;
 mod history;
@@ -162,6 +163,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::New(args) => new::run(&args, context),
         Command::Status(args) => status::run(&args, context).await,
         Command::History(args) => history::run(args, context).await,
+        Command::Doctor => doctor::run(context).await,
         Command::Drift(args) => drift::run(&args, context).await,
         Command::Check(args) => check::run(&args, context).await,
         Command::Lint(args) => lint::run(&args, context).await,

@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod baseline;
 pub mod check;
+pub mod doctor;
 pub mod drift;
 pub mod error;
 pub mod findings;

@@ -62,6 +62,7 @@ use crossfade_core::throttle::Settings;
 use crate::audit::Audit;
 use crate::config::Config;
 use crate::config::OutOfOrder;
+use crate::doctor::Doctor;
 use crate::error::Error;
 use crate::error::Result;
 use crate::hooks::HookEvent;
@@ -81,6 +82,7 @@ use crate::postgres::store::TrackedRow;
 use crate::report::BackfillReport;
 use crate::report::BaselineReport;
 use crate::report::CheckReport;
+use crate::report::DoctorReport;
 use crate::report::DriftReport;
 use crate::report::GotoReport;
 use crate::report::HistoryReport;
@@ -339,6 +341,18 @@ impl Migrator {
     /// When the database can't be read, or the version or the time means nothing.
     pub async fn history(&self, options: &HistoryOptions) -> Result<HistoryReport> {
         trail::report(self, options).await
+    }
+
+    /// Looks for what is left over in the database or waits for a person. Changes nothing, and needs no right to.
+    ///
+    /// # Errors
+    ///
+    /// When the database can't be read.
+    pub async fn doctor(&self) -> Result<DoctorReport> {
+        let client = self.target.connect(APPLICATION).await?;
+        let retain = self.config.retain.as_secs_f64();
+        let complaints = Doctor { client: &client, store: &self.store(), retain }.complaints().await?;
+        Ok(DoctorReport { format: REPORT_FORMAT, database: self.target.display(), complaints })
     }
 
     /// Compares the database's schema with what its migrations make on a scratch database. Changes nothing in the database, and needs no right to.

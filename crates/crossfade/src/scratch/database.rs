@@ -216,18 +216,22 @@ impl ScratchHome {
         if self.server.is_some() {
             return Ok(Vec::new());
         }
-        let query = sql!(
-            "SELECT d.datname::text FROM pg_database d \
-             WHERE pg_catalog.starts_with(d.datname::text, {}) \
-               AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname) \
-               AND substring(pg_catalog.shobj_description(d.oid, 'pg_database') FROM 'made at (.*) by process')::timestamptz < now() - interval '10 minutes' \
-             ORDER BY 1",
-            Literal(PREFIX.to_owned())
-        );
-        let client = self.maintenance.connect(APPLICATION).await?;
-        let rows = client.query_typed(query.as_str(), &[]).await.doing("look for scratch databases that were left")?;
-        Ok(rows.iter().map(|row| row.get(0)).collect())
+        leftovers(&self.maintenance.connect(APPLICATION).await?).await
     }
+}
+
+/// Scratch databases on a server that a run left which was killed.
+pub(crate) async fn leftovers(client: &Client) -> Result<Vec<String>> {
+    let query = sql!(
+        "SELECT d.datname::text FROM pg_database d \
+         WHERE pg_catalog.starts_with(d.datname::text, {}) \
+           AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = d.datname) \
+           AND substring(pg_catalog.shobj_description(d.oid, 'pg_database') FROM 'made at (.*) by process')::timestamptz < now() - interval '10 minutes' \
+         ORDER BY 1",
+        Literal(PREFIX.to_owned())
+    );
+    let rows = client.query_typed(query.as_str(), &[]).await.doing("look for scratch databases that were left")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 /// A scratch database. It is removed when it is dropped, whatever happened in it.

@@ -11,6 +11,7 @@ mod blocked;
 mod clients;
 mod crash;
 mod defects;
+mod doctor;
 mod drift;
 mod embedded;
 mod files;
