@@ -130,6 +130,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Say what the files would do to those who use the database meanwhile: locks, rewrites, what breaks, and what to write instead
     Lint(LintArgs),
+    /// Show the page of a rule of lint; without a name all rules
+    Explain(ExplainArgs),
     /// Go every way back on a scratch database, and compare where it leads
     Test(TestArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
@@ -471,6 +473,13 @@ pub struct LintArgs {
     /// Exit with code 3 when something as bad as this is found
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LintLevel::Error)]
     pub fail_on: LintLevel,
+}
+
+/// Of `explain`.
+#[derive(Debug, Args)]
+pub struct ExplainArgs {
+    /// The rule's name
+    pub rule: Option<String>,
 }
 
 /// How bad a finding is.

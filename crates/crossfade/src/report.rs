@@ -52,6 +52,7 @@ pub use hooks::HooksReport;
 pub use lint::LintPlace;
 pub use lint::LintReport;
 pub use lint::LintedFile;
+pub use lint::RuleReport;
 pub use renumber::RenamedFile;
 pub use renumber::RenumberReport;
 pub use renumber::RenumberedMigration;

@@ -9,6 +9,7 @@ mod contract;
 pub mod demo;
 mod doctor;
 mod drift;
+mod explain;
 mod goto;
 mod history;
 mod hooks;
@@ -166,6 +167,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Doctor => doctor::run(context).await,
         Command::Drift(args) => drift::run(&args, context).await,
         Command::Check(args) => check::run(&args, context).await,
+        Command::Explain(args) => explain::run(&args, context),
         Command::Lint(args) => lint::run(&args, context).await,
         Command::Test(args) => test::run(args, context).await,
         Command::Plan(args) => plan::run(&args, context).await,

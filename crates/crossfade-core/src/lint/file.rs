@@ -3,18 +3,33 @@
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+use super::finding::BlockedFor;
+use super::finding::Evidence;
 use super::finding::LintFinding;
 use super::rule::Rule;
+use super::rule::Theme;
 use super::rules;
 use super::settings::LintSettings;
 use super::world::Key;
 use super::world::World;
+use crate::finding::Severity;
 use crate::lock::LockMode;
 use crate::sql::ObjectRef;
 use crate::sql::Span;
 use crate::sql::Sql;
 use crate::sql::act::Act;
 use crate::sql::act::Body;
+use crate::sql::act::Change;
+use crate::sql::act::Deed;
+
+/// Which rooms' rules look at a statement in a transaction that holds what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Runner {
+    /// Crossfade itself.
+    Crossfade,
+    /// Another tool, which runs files as they are written.
+    Other,
+}
 
 /// A lock that the file holds until its transaction ends.
 #[derive(Clone, Debug)]
@@ -48,7 +63,13 @@ pub(super) struct File {
     /// Timeouts that are set to something: the name, and whether only for the transaction.
     pub timeouts: BTreeMap<String, bool>,
     /// Indexes that were dropped, and their columns.
-    pub dropped_indexes: Vec<(Key, Vec<String>)>,
+    pub dropped_indexes: Vec<(Key, Vec<String>, String)>,
+    /// Partitions that it detaches.
+    pub detached: BTreeSet<Key>,
+    /// Schemas that it makes.
+    pub schemas_made: BTreeSet<String>,
+    /// Whether whoever runs the file puts a transaction around it.
+    pub wrapped: bool,
     /// How many statements there are.
     pub statements: usize,
     /// Views that the file makes, as names.
@@ -69,8 +90,12 @@ impl File {
 pub(super) struct Look<'a> {
     pub settings: &'a LintSettings,
     pub world: &'a World,
+    /// The file's text.
+    pub text: &'a str,
     pub file: &'a File,
     pub act: &'a Act,
+    /// The major version of the server.
+    pub major: u32,
     /// All statements of the file.
     pub acts: &'a [Act],
     pub found: &'a mut Vec<LintFinding>,
@@ -84,14 +109,36 @@ pub(super) struct More<'a> {
 }
 
 impl<'a> Look<'a> {
+    /// The type of a column, as this statement makes it or as it is known.
+    pub fn own_type(&self, table: &ObjectRef, column: &str) -> Option<String> {
+        let own = |columns: &[crate::sql::act::NewColumn]| {
+            columns.iter().find(|own| own.name == column).map(|own| own.base_type.clone())
+        };
+        let added = match &self.act.deed {
+            Deed::CreateTable(table) => own(&table.columns),
+            Deed::Alter { changes, .. } => changes.iter().find_map(|change| match change {
+                Change::AddColumn { column, .. } => own(std::slice::from_ref(&**column)),
+                _ => None,
+            }),
+            _ => None,
+        };
+        let known = || self.world.column(table, column).map(|column| column.base_type.clone());
+        added.or_else(known).filter(|name| !name.is_empty())
+    }
+
     /// Whether nobody can use a table yet: this file makes it.
     pub fn is_new(&self, table: &ObjectRef) -> bool {
         self.file.made.contains(&Key::of(table))
     }
 
+    /// Who runs the file.
+    pub fn runner(&self) -> Runner {
+        if self.settings.as_written { Runner::Other } else { Runner::Crossfade }
+    }
+
     /// Whether the server is at least of this major version.
     pub fn server(&self, version: u32) -> bool {
-        self.settings.server_version >= version
+        self.major >= version
     }
 
     /// Whether the statement runs when the file is run: one in the body of a function does not.
@@ -108,8 +155,15 @@ impl<'a> Look<'a> {
     /// Reports a finding at another place.
     pub fn report(&mut self, rule: &'static Rule, span: Span, message: String, more: More<'_>) {
         let Some(level) = self.settings.level(rule) else { return };
-        let small = more.table.is_some_and(|table| self.settings.is_small(table)) && rule.cost.is_some();
-        let level = if small { crate::finding::Severity::Note } else { level };
+        let size = more.table.and_then(|table| self.world.sizes.get(&Key::of(table)));
+        let said_big = more.table.is_some_and(|table| self.settings.is_big(table));
+        let few = size.is_some_and(|size| size.rows <= self.settings.small_rows) && !said_big;
+        let small = rule.cost.is_some() && (few || more.table.is_some_and(|table| self.settings.is_small(table)));
+        let level = if small && rule.theme != Theme::Contract { Severity::Note } else { level };
+        let blocked_for = more.table.zip(size).zip(rule.cost).and_then(|((table, size), cost)| {
+            let time = size.time(cost)?;
+            Some(BlockedFor { table: table.to_string(), rows: size.rows, bytes: size.bytes, time })
+        });
         let effect = if self.runs_now() {
             rule.effect.to_owned()
         } else {
@@ -118,12 +172,12 @@ impl<'a> Look<'a> {
         self.found.push(LintFinding {
             rule: rule.name.to_owned(),
             level,
-            evidence: Default::default(),
+            evidence: if self.world.complete { Evidence::Catalog } else { Evidence::Text },
             span,
             message,
             effect,
             lock: rule.lock(),
-            blocked_for: None,
+            blocked_for,
             safe_sql: more.safe.map(|sql| sql.as_str().to_owned()),
             phased: None,
         });

@@ -5,14 +5,18 @@
 
 mod check;
 mod directive;
-#[expect(dead_code, reason = "the rules that are not there yet read it")]
 mod file;
 mod finding;
+mod known;
+mod page;
+mod phases;
 mod rule;
 pub mod rules;
 mod settings;
-#[expect(dead_code, reason = "the rules that are not there yet read it")]
 mod world;
+
+pub use page::index;
+pub use page::page;
 
 pub use finding::BlockedFor;
 pub use finding::Evidence;
@@ -29,31 +33,48 @@ use self::check::check;
 use self::directive::Directives;
 use self::file::File;
 use self::file::Look;
+use self::file::More;
+use self::phases::Fate;
+use self::phases::Phases;
 use self::world::World;
+use crate::catalog::Catalog;
 use crate::sql::act::Body;
+use crate::sql::act::Deed;
 
 /// Goes over files, one after the other.
 #[derive(Debug)]
 pub struct Linter<'a> {
     settings: &'a LintSettings,
     world: World,
+    /// The schema of a database, as the files up to here leave it.
+    catalog: Option<Catalog>,
+    /// The major version of the server.
+    major: u32,
 }
 
 impl<'a> Linter<'a> {
     /// Knows nothing yet but what the text will say.
     pub fn new(settings: &'a LintSettings) -> Linter<'a> {
-        Linter { settings, world: World::default() }
+        Linter { settings, world: World::default(), catalog: None, major: settings.server_version }
+    }
+
+    /// Knows the schema of a database, on which the files are about to run.
+    pub fn on(settings: &'a LintSettings, catalog: Catalog) -> Linter<'a> {
+        let major = catalog.server_version / 10_000;
+        Linter { settings, world: World::of(&catalog), catalog: Some(catalog), major }
     }
 
     /// What is wrong with the next file, in the order of its places.
-    pub fn file(&mut self, script: &Script) -> Vec<LintFinding> {
+    pub fn file(&mut self, text: &str, script: &Script) -> Vec<LintFinding> {
         let mut found = Vec::new();
         let mut directives = Directives::read(script);
         let mut file = File {
             in_transaction: self.settings.in_transaction && !directives.no_transaction,
+            wrapped: self.settings.in_transaction && !directives.no_transaction,
             statements: script.acts.iter().filter(|act| act.inside.is_none()).count(),
             ..File::default()
         };
+        let phases = self.ask_the_planner(text, script, &mut found);
         for error in &script.errors {
             let rule = rules::get("syntax");
             if let Some(level) = self.settings.level(rule) {
@@ -75,12 +96,20 @@ impl<'a> Linter<'a> {
             let mut look = Look {
                 settings: self.settings,
                 world: &self.world,
+                text,
                 file: &file,
                 act,
                 acts: &script.acts,
                 found: &mut found,
+                major: self.major,
             };
+            let before = look.found.len();
             check(&mut look);
+            if act.inside.is_none()
+                && let Some(phases) = &phases
+            {
+                settle(&mut look, before, phases);
+            }
             if act.inside != Some(Body::Function) {
                 file.apply(act, &self.world);
                 self.world.apply(&act.deed);
@@ -89,15 +118,88 @@ impl<'a> Linter<'a> {
         let mut end = Look {
             settings: self.settings,
             world: &self.world,
+            text,
             file: &file,
             act: &check::end(script),
             acts: &script.acts,
             found: &mut found,
+            major: self.major,
         };
         check::at_the_end(&mut end);
+        for span in &script.long_names {
+            let name = span.of(text).trim_matches('"');
+            let message = format!("the server makes {} of it", crate::sql::cut(name, crate::sql::MAX_IDENT_BYTES));
+            end.report(rules::get("name-too-long"), *span, message, More::default());
+        }
         directives.apply(self.settings, &mut found);
         found.sort_by(|a, b| (a.span, &a.rule).cmp(&(b.span, &b.rule)));
         found
+    }
+}
+
+impl Linter<'_> {
+    /// What Crossfade makes of the file, where it runs it and something in it touches what is there.
+    fn ask_the_planner(&mut self, text: &str, script: &Script, found: &mut Vec<LintFinding>) -> Option<Phases> {
+        if self.settings.as_written || !script.errors.is_empty() {
+            return None;
+        }
+        let speaks = script.notes.iter().any(|note| note.text.starts_with("crossfade:"));
+        let harmless = |deed: &Deed| {
+            matches!(deed, Deed::Comment | Deed::Set { .. } | Deed::CreateTable(_) | Deed::Insert { .. } | Deed::Rights)
+        };
+        if self.catalog.is_none() && !speaks && script.acts.iter().all(|act| harmless(&act.deed)) {
+            return None;
+        }
+        let phases = Phases::of(text, &script.acts, &self.world, self.catalog.as_mut(), self.major);
+        let own = ["syntax", "transaction-control", "not-in-transaction"];
+        for wrong in phases.wrong.iter().filter(|wrong| !own.contains(&wrong.rule.as_str())) {
+            found.extend(refused(self.settings, wrong));
+        }
+        Some(phases)
+    }
+}
+
+/// What Crossfade refuses, in its own words.
+fn refused(settings: &LintSettings, finding: &crate::finding::Finding) -> Option<LintFinding> {
+    let rule = rules::get("refused");
+    Some(LintFinding {
+        rule: rule.name.to_owned(),
+        level: settings.level(rule)?,
+        evidence: Evidence::Text,
+        span: finding.span.unwrap_or_default(),
+        message: finding.message.clone(),
+        effect: finding.help.clone().unwrap_or_else(|| rule.effect.to_owned()),
+        lock: None,
+        blocked_for: None,
+        safe_sql: None,
+        phased: None,
+    })
+}
+
+/// What is found in a statement that Crossfade carries out in another way is no error; what is left of it and runs as written still is.
+fn settle(look: &mut Look<'_>, before: usize, phases: &Phases) {
+    match phases.fate(look.act.span) {
+        Fate::AsWritten => {}
+        Fate::Refused(finding) => {
+            let said = look.found.iter().skip(before).any(|found| found.level == crate::finding::Severity::Error);
+            if !said {
+                look.found.extend(refused(look.settings, finding));
+            }
+        }
+        Fate::Otherwise(way, written) => {
+            let mut left = Vec::new();
+            for act in written {
+                check(&mut Look { act, found: &mut left, ..*look });
+            }
+            for finding in look.found.iter_mut().skip(before) {
+                let stays = left.iter().any(|other| other.rule == finding.rule);
+                let about = rules::by_name(&finding.rule).is_some_and(Rule::is_about_running);
+                if about && !stays {
+                    finding.level = crate::finding::Severity::Note;
+                    finding.phased = Some(way.clone());
+                }
+            }
+        }
     }
 }
 

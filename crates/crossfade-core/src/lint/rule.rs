@@ -132,6 +132,22 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Whether it is about how a statement is run, and so nothing to say of one that is run in another way.
+    pub(super) fn is_about_running(&self) -> bool {
+        let also = [
+            "add-column-not-null-no-default",
+            "alter-type-blocked",
+            "concurrent-index-if-not-exists",
+            "concurrent-index-unnamed",
+            "concurrently-on-partitioned",
+            "drop-constraint-index",
+            "enum-value-used-at-once",
+            "foreign-key-not-valid-partitioned",
+            "not-in-transaction",
+        ];
+        self.cost.is_some() || self.theme == Theme::Contract || also.contains(&self.name)
+    }
+
     /// What it costs of locks, or nothing.
     pub fn lock(&self) -> Option<LockMode> {
         self.cost.map(|cost| cost.lock)

@@ -4,7 +4,12 @@ use super::*;
 
 fn settings(rule: &Rule) -> LintSettings {
     let levels = [(rule.name.to_owned(), Some(rule.level.unwrap_or(crate::finding::Severity::Warning)))];
-    LintSettings { levels: levels.into_iter().collect(), server_version: rule.servers.0, ..LintSettings::default() }
+    LintSettings {
+        levels: levels.into_iter().collect(),
+        server_version: rule.servers.0,
+        as_written: rule.name != "refused",
+        ..LintSettings::default()
+    }
 }
 
 /// The findings of the last of these files.
@@ -12,7 +17,7 @@ fn found(settings: &LintSettings, files: &[&str]) -> Vec<LintFinding> {
     let mut linter = Linter::new(settings);
     let mut last = Vec::new();
     for text in files {
-        last = linter.file(&read_script(text));
+        last = linter.file(text, &read_script(text));
     }
     last
 }
@@ -23,15 +28,23 @@ fn names(settings: &LintSettings, files: &[&str]) -> Vec<String> {
 
 #[test]
 fn every_rule_finds_its_bad_case_and_nothing_in_its_good_one() {
+    let mut wrong = Vec::new();
     for rule in rules::all() {
         let settings = settings(rule);
         let bad = found(&settings, &[rule.setup, rule.bad]);
-        assert!(bad.iter().any(|finding| finding.rule == rule.name), "{}: {bad:?}", rule.name);
+        if !bad.iter().any(|finding| finding.rule == rule.name) {
+            wrong.push(format!("{} does not find its bad case, but {bad:?}", rule.name));
+        }
         let good = names(&settings, &[rule.setup, rule.good]);
-        assert!(!good.iter().any(|name| name == rule.name), "{}: {good:?}", rule.name);
+        if good.iter().any(|name| name == rule.name) {
+            wrong.push(format!("{} finds its good case", rule.name));
+        }
         let words = [rule.title, rule.effect, rule.bad, rule.good, rule.exceptions, rule.source];
-        assert!(words.iter().all(|text| !text.is_empty()), "{} has an empty page", rule.name);
+        if words.iter().any(|text| text.is_empty()) {
+            wrong.push(format!("{} has an empty page", rule.name));
+        }
     }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
@@ -42,4 +55,147 @@ fn names_are_distinct_and_in_kebab_case() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), rules::all().count());
+}
+
+/// Another tool runs the files, and sets its timeouts by itself.
+fn another_tool() -> LintSettings {
+    let levels = ["missing-lock-timeout", "wide-lock-window"].map(|name| (name.to_owned(), None));
+    LintSettings { as_written: true, levels: levels.into_iter().collect(), ..LintSettings::default() }
+}
+
+fn shown(settings: &LintSettings, files: &[&str]) -> Vec<String> {
+    let each = found(settings, files).into_iter().map(|finding| {
+        let phased = finding.phased.map(|way| format!(" ({way})")).unwrap_or_default();
+        format!("{:?} {}{phased}", finding.level, finding.rule).to_lowercase()
+    });
+    each.collect()
+}
+
+const TABLES: &str = "CREATE TABLE users (id bigint PRIMARY KEY, email text, age integer, name varchar(50));
+CREATE TABLE orders (id bigint PRIMARY KEY, user_id bigint, total integer);
+CREATE INDEX orders_user ON orders (user_id);";
+
+#[test]
+fn what_crossfade_phases_by_itself_is_no_error() {
+    let settings = LintSettings::default();
+    let cases = [
+        "ALTER TABLE users RENAME COLUMN email TO mail;",
+        "ALTER TABLE users DROP COLUMN age;",
+        "ALTER TABLE users ALTER COLUMN age TYPE bigint;",
+        "ALTER TABLE users ALTER COLUMN email SET NOT NULL;",
+        "ALTER TABLE users ADD COLUMN token float8 DEFAULT random();",
+        "ALTER TABLE orders ADD CONSTRAINT f FOREIGN KEY (user_id) REFERENCES users;",
+        "ALTER TABLE users ADD CONSTRAINT c CHECK (age > 0);",
+        "ALTER TABLE users ADD CONSTRAINT k UNIQUE (email);",
+        "CREATE INDEX users_email ON users (email);",
+        "DROP INDEX orders_user;",
+        "DROP INDEX no_file_made_it;",
+        "DROP TABLE orders;",
+        "UPDATE users SET age = 0 WHERE age IS NULL;",
+        "ALTER TABLE users RENAME TO people;",
+        "ALTER TABLE not_in_the_files ALTER COLUMN a TYPE bigint;",
+        "ALTER TABLE not_in_the_files RENAME COLUMN a TO b;",
+        "ALTER TABLE users ADD COLUMN mail text;\nUPDATE users SET mail = email;\nALTER TABLE users DROP COLUMN email;",
+    ];
+    let mut wrong = Vec::new();
+    for case in cases {
+        let found = found(&settings, &[TABLES, case]);
+        if found.is_empty() {
+            wrong.push(format!("{case}: nothing"));
+        }
+        for finding in found {
+            if finding.level != crate::finding::Severity::Note || finding.phased.is_none() {
+                wrong.push(format!("{case}: {} {}", finding.rule, finding.message));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_stays_dangerous_is_an_error() {
+    let settings = LintSettings::default();
+    let errors = |case: &str| {
+        let found = found(&settings, &[TABLES, case]).into_iter();
+        let errors = found.filter(|finding| finding.level == crate::finding::Severity::Error);
+        errors.map(|finding| finding.rule).collect::<Vec<_>>()
+    };
+    let cases: [(&str, &[&str]); 8] = [
+        ("-- crossfade: direct we know\nALTER TABLE users RENAME COLUMN email TO mail;", &["rename-column"]),
+        ("DO $$ BEGIN ALTER TABLE users RENAME COLUMN email TO mail; END $$;", &["rename-column"]),
+        ("TRUNCATE users;", &["truncate"]),
+        ("CLUSTER users USING users_pkey;", &["cluster"]),
+        ("ALTER TABLE users SET UNLOGGED;", &["set-logged"]),
+        ("VACUUM FULL users;", &["not-in-transaction", "vacuum-full"]),
+        ("-- crossfade: direkt x\nSELECT 1;", &["refused"]),
+        ("ALTER TABLE users ADD COLUMN x integer;\nTRUNCATE orders;", &["truncate"]),
+    ];
+    for (case, rules) in cases {
+        assert_eq!(errors(case), rules, "{case}");
+    }
+}
+
+#[test]
+fn nothing_is_found_where_nobody_is_harmed() {
+    let quiet = [
+        "CREATE TABLE a (id bigint PRIMARY KEY, b integer);\nCREATE INDEX a_b ON a (b);\nALTER TABLE a ADD COLUMN c serial;\n\
+         ALTER TABLE a ALTER COLUMN b SET NOT NULL;\nALTER TABLE a ADD CONSTRAINT k UNIQUE (b), ADD CHECK (b > 0);\n\
+         ALTER TABLE a ALTER COLUMN b TYPE bigint;\nALTER TABLE a RENAME COLUMN b TO d;\nUPDATE a SET d = 1;\nDELETE FROM a;\n\
+         TRUNCATE a;\nCREATE TRIGGER t BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION f();\nALTER TABLE a RENAME TO z;\nDROP TABLE z;",
+        "ALTER TABLE users ALTER COLUMN name TYPE varchar(100);",
+        "ALTER TABLE users ALTER COLUMN name TYPE text;",
+        "ALTER TABLE users ADD COLUMN created_at timestamptz NOT NULL DEFAULT now();",
+        "ALTER TABLE users ADD COLUMN day timestamptz DEFAULT date_trunc('day', now());",
+        "COMMENT ON TABLE users IS 'who';",
+    ];
+    for as_written in [false, true] {
+        let settings = LintSettings { as_written, ..another_tool() };
+        for case in quiet {
+            assert_eq!(shown(&settings, &[TABLES, case]), Vec::<String>::new(), "{case}");
+        }
+        let proven = "ALTER TABLE users ADD CONSTRAINT given CHECK (email IS NOT NULL) NOT VALID;";
+        let validated = "ALTER TABLE users VALIDATE CONSTRAINT given;";
+        let set = "ALTER TABLE users ALTER COLUMN email SET NOT NULL;\nALTER TABLE users DROP CONSTRAINT given;";
+        assert_eq!(shown(&settings, &[TABLES, proven, validated, set]), Vec::<String>::new());
+        // A CHECK that nobody validated is no proof.
+        let not_yet = shown(&settings, &[TABLES, proven, "ALTER TABLE users ALTER COLUMN email SET NOT NULL;"]);
+        assert!(not_yet.iter().any(|found| found.contains("set-not-null-scanning")), "{not_yet:?}");
+    }
+}
+
+#[test]
+fn bodies_are_looked_into() {
+    let settings = LintSettings { as_written: true, ..LintSettings::default() };
+    let text = "DO $$\nBEGIN\n  IF true THEN\n    EXECUTE 'DROP TABLE orders';\n  END IF;\nEND $$;";
+    let dropped = found(&settings, &[TABLES, text]);
+    let rules: Vec<&str> = dropped.iter().map(|finding| finding.rule.as_str()).collect();
+    assert_eq!(rules, ["drop-table", "missing-lock-timeout"]);
+    assert_eq!(dropped[0].span.of(text), "'DROP TABLE orders'");
+    let function = "CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $$ BEGIN TRUNCATE users; END $$;";
+    let later = found(&settings, &[TABLES, function]);
+    assert_eq!(later.len(), 1, "{later:?}");
+    assert!(later[0].effect.starts_with("when the function is called, "), "{later:?}");
+    let made = "DO $$ BEGIN EXECUTE format('DROP TABLE %I', 'x'); END $$;";
+    assert_eq!(names(&settings, &[TABLES, made]), ["opaque-sql"]);
+    assert_eq!(names(&settings, &[TABLES, "DO LANGUAGE plperl $$ x $$;"]), ["opaque-sql"]);
+}
+
+#[test]
+fn an_allow_needs_a_rule_a_reason_and_something_to_allow() {
+    let settings = another_tool();
+    let none: [&str; 0] = [];
+    let run = |text: &str| names(&settings, &[TABLES, text]);
+    assert_eq!(run("-- crossfade: allow truncate nobody reads it\nTRUNCATE users;"), none);
+    assert_eq!(run("TRUNCATE users; -- crossfade: allow truncate nobody reads it"), none);
+    assert_eq!(run("-- crossfade: allow truncate\nTRUNCATE users;"), ["bad-allow", "truncate"]);
+    assert_eq!(run("-- crossfade: allow trunkate because\nSELECT 1;"), ["bad-allow"]);
+    let wrong_place = "-- crossfade: allow truncate because\nSELECT 1;\nTRUNCATE users;";
+    assert_eq!(run(wrong_place), ["unused-allow", "truncate"]);
+    assert_eq!(run("-- crossfade: allow-file truncate a test\nTRUNCATE users;\nTRUNCATE orders;"), none);
+}
+
+#[test]
+fn it_goes_on_behind_what_is_no_sql() {
+    let settings = another_tool();
+    assert_eq!(names(&settings, &[TABLES, "ALTER TABEL x;\nTRUNCATE users;"]), ["syntax", "truncate"]);
 }

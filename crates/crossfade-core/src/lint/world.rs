@@ -1,7 +1,9 @@
 //! What is known of the schema, from earlier statements and files or from a catalog.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use super::rule::Cost;
 use crate::sql::ObjectRef;
 use crate::sql::act::Change;
 use crate::sql::act::Deed;
@@ -26,9 +28,10 @@ impl Key {
         Key(self.0.clone(), name.to_owned())
     }
 
-    /// The schema.
-    pub fn schema(&self) -> &str {
-        &self.0
+    /// As a statement names it.
+    pub fn shown(&self) -> ObjectRef {
+        let schema = (self.0 != "public").then(|| self.0.clone());
+        ObjectRef { schema, name: self.1.clone() }
     }
 }
 
@@ -39,6 +42,12 @@ pub(super) struct KnownColumn {
     pub modifiers: Vec<i64>,
     pub array: bool,
     pub not_null: bool,
+    /// Whether a sequence gives its values.
+    pub counts: bool,
+    /// The columns that it is computed from.
+    pub computed_from: Vec<String>,
+    /// Whether it is computed when it is read.
+    pub is_virtual: bool,
 }
 
 /// A constraint.
@@ -60,14 +69,14 @@ pub(super) struct KnownTable {
     pub partitioned: bool,
     pub partition_of: Option<Key>,
     pub default_partition: Option<Key>,
-    /// Rows and bytes, where a database said them.
-    pub size: Option<(u64, u64)>,
     /// Whether every column is known.
     pub complete: bool,
     /// What hangs on a column, as a database describes it: the column and what.
     pub dependents: Vec<(Option<String>, String)>,
     /// Whether REPLICA IDENTITY is another than the primary key.
     pub replica_identity: bool,
+    /// Whether it has a policy.
+    pub policy: bool,
 }
 
 /// An index.
@@ -75,9 +84,10 @@ pub(super) struct KnownTable {
 pub(super) struct KnownIndex {
     pub table: Key,
     pub columns: Vec<String>,
-    pub unique: bool,
     pub constraint: bool,
     pub plain: bool,
+    /// The columns that its expressions and its condition name.
+    pub reads: Vec<String>,
 }
 
 /// A type of the user's.
@@ -87,12 +97,38 @@ pub(super) enum KnownType {
     Other,
 }
 
+/// How big a table is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Size {
+    pub rows: u64,
+    pub bytes: u64,
+}
+
+/// Bytes of heap that are read in a second, and that are written anew with their indexes. Cautious figures for disks of today; what counts
+/// is whether it is a moment, minutes or hours.
+const READ_A_SECOND: u64 = 200 << 20;
+const WRITTEN_A_SECOND: u64 = 30 << 20;
+
+impl Size {
+    /// How long a statement takes that reads or writes all of it.
+    pub fn time(self, cost: Cost) -> Option<Duration> {
+        let rate = match (cost.rewrite, cost.scan) {
+            (true, true) => WRITTEN_A_SECOND,
+            (false, true) => READ_A_SECOND,
+            (_, false) => return None,
+        };
+        Some(Duration::from_millis(self.bytes * 1000 / rate))
+    }
+}
+
 /// What is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct World {
     pub tables: BTreeMap<Key, KnownTable>,
     pub indexes: BTreeMap<Key, KnownIndex>,
     pub types: BTreeMap<Key, KnownType>,
+    /// Sizes of tables, where a database said them.
+    pub sizes: BTreeMap<Key, Size>,
     /// Functions of the user's that are known not to be volatile.
     pub steady_functions: Vec<String>,
     /// Whether a database was asked, so that what is not here is not there.
@@ -135,14 +171,15 @@ impl World {
                 if let Some(name) = &index.name {
                     let known = KnownIndex {
                         columns: index.columns.iter().map_while(Clone::clone).collect(),
-                        unique: index.unique,
                         constraint: false,
                         plain: !index.partial && index.columns.iter().all(Option::is_some),
+                        reads: index.reads.clone(),
                         table: table.clone(),
                     };
                     self.indexes.insert(table.beside(name), known);
                 }
             }
+            Deed::CreatePolicy { table } => self.tables.entry(Key::of(table)).or_default().policy = true,
             Deed::CreateDomain { name, constrained } => {
                 self.types.insert(Key::of(name), KnownType::Domain { constrained: *constrained });
             }
@@ -195,9 +232,6 @@ impl World {
         for column in &new.columns {
             table.add_column(column);
         }
-        for constraint in new.columns.iter().flat_map(|column| &column.constraints).chain(&new.constraints) {
-            table.add_constraint(constraint, true);
-        }
         if let Some(parent) = &new.partition_of {
             let parent = Key::of(parent);
             if let Some(parent) = self.tables.get_mut(&parent) {
@@ -210,7 +244,10 @@ impl World {
             }
             table.partition_of = Some(parent);
         }
-        self.tables.insert(key, table);
+        self.tables.insert(key.clone(), table);
+        for constraint in new.columns.iter().flat_map(|column| &column.constraints).chain(&new.constraints) {
+            self.constrain(&key, constraint, true);
+        }
     }
 
     fn alter(&mut self, name: &ObjectRef, change: &Change) {
@@ -237,12 +274,21 @@ impl World {
         {
             partition.partition_of = None;
         }
-        let table = self.tables.entry(key).or_default();
         match change {
             Change::AddColumn { column, .. } => {
-                table.add_column(column);
-                column.constraints.iter().for_each(|constraint| table.add_constraint(constraint, true));
+                self.tables.entry(key.clone()).or_default().add_column(column);
+                column.constraints.iter().for_each(|constraint| self.constrain(&key, constraint, true));
+                return;
             }
+            Change::AddConstraint(constraint) => self.constrain(&key, constraint, !constraint.not_valid),
+            Change::DropConstraint { name, .. } => drop(self.indexes.remove(&key.beside(name))),
+            Change::DropColumn { column, .. } => {
+                self.indexes.retain(|_, index| index.table != key || !index.columns.contains(column));
+            }
+            _ => {}
+        }
+        let table = self.tables.entry(key).or_default();
+        match change {
             Change::DropColumn { column, .. } => {
                 table.columns.remove(column);
                 table.constraints.retain(|constraint| !constraint.columns.contains(column));
@@ -260,7 +306,6 @@ impl World {
                 table.columns.entry(column.clone()).or_default().not_null = false;
             }
             Change::AddConstraint(constraint) => {
-                table.add_constraint(constraint, !constraint.not_valid);
                 let columns = using.as_ref().unwrap_or(&constraint.columns);
                 if constraint.form == Form::PrimaryKey || constraint.form == Form::NotNull && !constraint.not_valid {
                     for column in columns {
@@ -320,6 +365,33 @@ impl World {
     }
 }
 
+impl World {
+    /// Takes in a constraint, under the name that the server gives it where it has none, with its index.
+    fn constrain(&mut self, key: &Key, constraint: &NewConstraint, validated: bool) {
+        let ending = match constraint.form {
+            Form::Check => "check",
+            Form::ForeignKey => "fkey",
+            Form::Unique => "key",
+            Form::PrimaryKey => "pkey",
+            Form::Exclude => "excl",
+            Form::NotNull => "not_null",
+        };
+        let name = constraint.name.clone().unwrap_or_else(|| {
+            let columns = constraint.columns.iter().filter(|_| constraint.form != Form::PrimaryKey);
+            let parts: Vec<&str> =
+                [key.1.as_str()].into_iter().chain(columns.map(String::as_str)).chain([ending]).collect();
+            parts.join("_")
+        });
+        if matches!(constraint.form, Form::Unique | Form::PrimaryKey) {
+            let taken = constraint.using_index.as_ref().and_then(|index| self.indexes.remove(&key.beside(index)));
+            let columns = taken.map_or_else(|| constraint.columns.clone(), |index| index.columns);
+            let index = KnownIndex { table: key.clone(), columns, constraint: true, plain: true, reads: Vec::new() };
+            self.indexes.insert(key.beside(&name), index);
+        }
+        self.tables.entry(key.clone()).or_default().add_constraint(constraint, name, validated);
+    }
+}
+
 impl KnownTable {
     fn add_column(&mut self, column: &NewColumn) {
         let known = KnownColumn {
@@ -327,18 +399,21 @@ impl KnownTable {
             modifiers: column.modifiers.clone(),
             array: column.array,
             not_null: column.not_null || column.is_serial(),
+            counts: column.is_serial() || column.identity,
+            computed_from: column.computed_from.clone(),
+            is_virtual: column.generated == Some(false),
         };
         self.columns.insert(column.name.clone(), known);
     }
 
-    fn add_constraint(&mut self, constraint: &NewConstraint, validated: bool) {
+    fn add_constraint(&mut self, constraint: &NewConstraint, name: String, validated: bool) {
         if constraint.form == Form::PrimaryKey {
             for column in &constraint.columns {
                 self.columns.entry(column.clone()).or_default().not_null = true;
             }
         }
         self.constraints.push(KnownConstraint {
-            name: constraint.name.clone(),
+            name: Some(name),
             form: constraint.form,
             columns: constraint.columns.clone(),
             proves_not_null: constraint.proves_not_null.clone(),

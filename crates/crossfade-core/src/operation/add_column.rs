@@ -82,6 +82,10 @@ pub(super) fn projected(column: &ColumnDefinition) -> Column {
 }
 
 impl Operation for AddColumn {
+    fn way(&self) -> Option<&'static str> {
+        Some("added empty, filled a part at a time, and made what it is to be at contract")
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         unknown_columns(&self.table, &[&self.column.name], &self.up, self.span, "`up`")
     }

@@ -39,6 +39,10 @@ pub(super) struct AddConstraint {
 }
 
 impl Operation for AddConstraint {
+    fn way(&self) -> Option<&'static str> {
+        Some("added NOT VALID, and validated beside the running code")
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         if self.constraint.name.is_none() {

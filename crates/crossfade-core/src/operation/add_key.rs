@@ -110,6 +110,10 @@ pub(super) fn standing_twice(table: &TableName, columns: &[String], nulls_count:
 }
 
 impl Operation for AddKey {
+    fn way(&self) -> Option<&'static str> {
+        Some("its index is built CONCURRENTLY, and the key takes it")
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         if self.name.is_empty() {

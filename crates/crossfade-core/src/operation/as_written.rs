@@ -42,6 +42,10 @@ pub(super) struct AsWritten {
 }
 
 impl Operation for AsWritten {
+    fn written(&self) -> Option<&Statement> {
+        Some(&self.statement)
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         Vec::new()
     }

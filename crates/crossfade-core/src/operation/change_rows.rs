@@ -99,6 +99,10 @@ fn parts<'a>(
 }
 
 impl Operation for ChangeRows {
+    fn way(&self) -> Option<&'static str> {
+        Some("the rows are changed a part at a time, beside the running code")
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         Vec::new()
     }

@@ -60,6 +60,10 @@ impl BuildIndex {
 }
 
 impl Operation for BuildIndex {
+    fn way(&self) -> Option<&'static str> {
+        Some("built CONCURRENTLY, outside of a transaction")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         if self.table.kind == TableKind::Partitioned && !self.index.definition.is_only() {

@@ -219,6 +219,10 @@ impl DropKey {
 }
 
 impl Operation for DropKey {
+    fn way(&self) -> Option<&'static str> {
+        Some("the key goes at contract; the way back builds its index CONCURRENTLY")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let (name, table) = (&self.constraint.name, &self.table.name);
         let mut findings = Vec::new();

@@ -37,6 +37,10 @@ pub(super) struct DropIndex {
 }
 
 impl Operation for DropIndex {
+    fn way(&self) -> Option<&'static str> {
+        Some("dropped CONCURRENTLY")
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let name = &self.index.name;

@@ -63,6 +63,10 @@ impl DropView {
 }
 
 impl Operation for DropView {
+    fn way(&self) -> Option<&'static str> {
+        Some("retired at contract, dropped at purge")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for view in self.views.iter().filter(|view| kind_of(view) != self.kind) {
@@ -193,6 +197,10 @@ impl DropObject {
 }
 
 impl Operation for DropObject {
+    fn way(&self) -> Option<&'static str> {
+        Some("retired at contract, dropped at purge")
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         Vec::new()
     }

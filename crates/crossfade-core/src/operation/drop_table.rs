@@ -134,6 +134,10 @@ impl DropTable {
 }
 
 impl Operation for DropTable {
+    fn way(&self) -> Option<&'static str> {
+        Some("renamed at contract, dropped at purge")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings: Vec<Finding> = self.tables.iter().flat_map(|table| self.check_table(cx, table)).collect();
         let catalog = cx.catalog;

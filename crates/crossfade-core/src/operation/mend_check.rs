@@ -41,6 +41,10 @@ pub(super) struct MendCheck {
 }
 
 impl Operation for MendCheck {
+    fn way(&self) -> Option<&'static str> {
+        Some("rows are mended a part at a time, and the CHECK is added NOT VALID and validated beside the running code")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = sync_refusals(cx, &self.table, &self.column, self.span);
         findings.extend(unknown_columns(&self.table, &[], &self.up, self.span, "`up`"));

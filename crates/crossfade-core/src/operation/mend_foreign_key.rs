@@ -59,6 +59,10 @@ pub(super) struct MendForeignKey {
 }
 
 impl Operation for MendForeignKey {
+    fn way(&self) -> Option<&'static str> {
+        Some("rows are mended a part at a time, and the key is added NOT VALID and validated beside the running code")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for column in &self.columns {

@@ -34,6 +34,12 @@ pub(super) struct MendNotNull {
 }
 
 impl Operation for MendNotNull {
+    fn way(&self) -> Option<&'static str> {
+        Some(
+            "NULLs are filled a part at a time, and a CHECK that is validated beside the running code proves the NOT NULL",
+        )
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = sync_refusals(cx, &self.table, &self.column, self.span);
         findings.extend(unknown_columns(&self.table, &[], &self.up, self.span, "`up`"));

@@ -36,6 +36,7 @@ pub(crate) use understand::builtin_volatility;
 pub(crate) use understand::made;
 pub(crate) use understand::named_types;
 pub use understand::understand;
+pub(crate) use understand::understand_by_place;
 pub(crate) use whole::destination;
 
 use crate::catalog::Catalog;
@@ -43,6 +44,7 @@ use crate::catalog::Column;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
 use crate::finding::Finding;
+use crate::migration::Statement;
 use crate::plan::OldColumn;
 use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
@@ -75,6 +77,14 @@ pub trait Operation: std::fmt::Debug {
     fn project(&self, catalog: &mut Catalog);
     /// Which tables and columns does it work on?
     fn claims(&self) -> Vec<Claim>;
+    /// In which other way than its text says is it carried out? One line; none: as it is written.
+    fn way(&self) -> Option<&'static str> {
+        None
+    }
+    /// The statement that runs as it is written.
+    fn written(&self) -> Option<&Statement> {
+        None
+    }
     /// How does it go with others of the same file?
     fn role(&self) -> Role {
         Role::Phased

@@ -46,6 +46,10 @@ pub(super) struct RenameColumn {
 }
 
 impl Operation for RenameColumn {
+    fn way(&self) -> Option<&'static str> {
+        Some("both names work until contract")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         if self.table.column(&self.from).is_none() {
             return vec![no_column(&self.table, &self.from, self.span)];

@@ -106,6 +106,10 @@ impl RenameFunction {
 }
 
 impl Operation for RenameFunction {
+    fn way(&self) -> Option<&'static str> {
+        Some("a stand-in has the new name until contract")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let target = self.target();
         let same = |object: &&Object| object.kind == "function" && object.name == target;

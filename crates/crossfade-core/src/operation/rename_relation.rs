@@ -69,6 +69,10 @@ impl RenameRelation {
 }
 
 impl Operation for RenameRelation {
+    fn way(&self) -> Option<&'static str> {
+        Some("a view has the new name until contract")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let (name, target) = (&self.table.name, self.target());

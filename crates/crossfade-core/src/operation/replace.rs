@@ -101,6 +101,10 @@ fn lossless(from: &str, to: &str) -> bool {
 }
 
 impl Operation for Replace {
+    fn way(&self) -> Option<&'static str> {
+        Some("old and new columns are kept in step; the old ones go at contract, and their values stay until purge")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let added: Vec<&str> = self.added.iter().map(|added| added.column.name.as_str()).collect();

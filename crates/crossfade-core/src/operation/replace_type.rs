@@ -71,6 +71,10 @@ impl ReplaceType {
 }
 
 impl Operation for ReplaceType {
+    fn way(&self) -> Option<&'static str> {
+        Some("a new type beside the old one; columns are changed in step, and the old one goes at contract")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let taken = |object: &crate::catalog::Object| {

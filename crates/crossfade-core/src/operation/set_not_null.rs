@@ -25,6 +25,10 @@ pub(super) struct SetNotNull {
 }
 
 impl Operation for SetNotNull {
+    fn way(&self) -> Option<&'static str> {
+        Some("a CHECK that is validated beside the running code proves it")
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         let message = format!("code that still writes NULL to {}.{} fails from now on", self.table.name, self.column);
         vec![

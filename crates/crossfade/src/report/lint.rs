@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use crossfade_core::finding::Severity;
 use crossfade_core::lint::LintFinding;
+use crossfade_core::lint::Rule;
+use crossfade_core::lock::LockMode;
 use serde::Serialize;
 
 /// What `lint` found.
@@ -81,5 +83,57 @@ impl LintPlace {
             LintPlace { path: path.clone(), line, column, end_line, end_column, finding: finding.clone() }
         });
         places.collect()
+    }
+}
+
+/// A rule with what its page says.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleReport {
+    /// [`super::REPORT_FORMAT`].
+    pub format: u32,
+    /// Its name.
+    pub rule: &'static str,
+    /// How bad it is; none: off until it is asked for.
+    pub level: Option<Severity>,
+    /// What it finds.
+    pub title: &'static str,
+    /// Who is blocked or what breaks.
+    pub effect: &'static str,
+    /// The strongest lock that the bad case takes on a table that is in use.
+    pub lock: Option<LockMode>,
+    /// Whether the table is written anew.
+    pub rewrite: bool,
+    /// Whether the table is read as a whole.
+    pub scan: bool,
+    /// The schema before the examples.
+    pub setup: &'static str,
+    /// What it finds.
+    pub bad: &'static str,
+    /// What to write instead.
+    pub good: &'static str,
+    /// When it is no harm.
+    pub exceptions: &'static str,
+    /// Where that is known from.
+    pub source: &'static str,
+}
+
+impl RuleReport {
+    /// Of a rule.
+    pub fn of(rule: &Rule) -> RuleReport {
+        RuleReport {
+            format: super::REPORT_FORMAT,
+            rule: rule.name,
+            level: rule.level,
+            title: rule.title,
+            effect: rule.effect,
+            lock: rule.lock(),
+            rewrite: rule.cost.is_some_and(|cost| cost.rewrite),
+            scan: rule.cost.is_some_and(|cost| cost.scan),
+            setup: rule.setup,
+            bad: rule.bad,
+            good: rule.good,
+            exceptions: rule.exceptions,
+            source: rule.source,
+        }
     }
 }

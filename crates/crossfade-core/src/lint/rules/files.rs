@@ -24,6 +24,16 @@ pub(super) const RULES: &[Rule] = &[
         ..FILE
     },
     Rule {
+        name: "refused",
+        level: Some(Severity::Error),
+        title: "what Crossfade refuses",
+        effect: "nothing of the file is run",
+        bad: "-- crossfade: upp 1\nALTER TABLE users ADD COLUMN age integer;",
+        good: "-- crossfade: up 1\nALTER TABLE users ADD COLUMN age integer NOT NULL;",
+        exceptions: "Only of files that Crossfade runs.",
+        ..FILE
+    },
+    Rule {
         name: "bad-allow",
         level: Some(Severity::Error),
         title: "an `allow` that names no rule or says no reason",

@@ -3,8 +3,18 @@
 //! A rule's name is never used for another; one that is no longer wanted stays known, and finds nothing.
 
 mod columns;
+mod constraints;
+mod contract;
+mod design;
+mod enums;
 mod files;
 mod indexes;
+mod maintenance;
+mod partitions;
+mod rows;
+mod surroundings;
+mod transactions;
+mod types;
 
 use std::sync::LazyLock;
 
@@ -36,8 +46,29 @@ const PLAIN: Rule = Rule {
 /// Measured on all servers: reference and trace.
 const MEASURED: &str = "measured on PostgreSQL 13 to 18; the trace of this page's example repeats it";
 
+/// Effects that many rules share.
+const REWRITTEN: &str =
+    "the table and all its indexes are written anew; nobody can read it or write to it until that is done";
+const SCANNED: &str = "the whole table is read while nobody can read it or write to it";
+const BUILT: &str = "the index is built while nobody can read the table or write to it";
+const WAITED: &str = "the lock is short, but while it is waited for nobody can read the table or write to it";
+
 static RULES: LazyLock<Vec<&'static Rule>> = LazyLock::new(|| {
-    let rooms: [&'static [Rule]; 3] = [columns::RULES, indexes::RULES, files::RULES];
+    let rooms: [&'static [Rule]; 13] = [
+        columns::RULES,
+        constraints::RULES,
+        indexes::RULES,
+        types::RULES,
+        contract::RULES,
+        maintenance::RULES,
+        surroundings::RULES,
+        partitions::RULES,
+        enums::RULES,
+        transactions::RULES,
+        rows::RULES,
+        design::RULES,
+        files::RULES,
+    ];
     rooms.into_iter().flatten().collect()
 });
 

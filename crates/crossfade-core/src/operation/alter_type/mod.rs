@@ -185,6 +185,10 @@ impl AlterType {
 }
 
 impl Operation for AlterType {
+    fn way(&self) -> Option<&'static str> {
+        Some("a second column of the new type is kept in step and takes the place of the old one at contract")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         for retype in &self.columns {

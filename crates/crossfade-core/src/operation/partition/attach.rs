@@ -61,6 +61,10 @@ enum Part<'a> {
 }
 
 impl Operation for Attach {
+    fn way(&self) -> Option<&'static str> {
+        Some("a CHECK that is validated beside the running code spares the scans")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let default = cx.catalog.default_partition(&self.parent);

@@ -48,6 +48,10 @@ pub(in crate::operation) struct Detach {
 }
 
 impl Operation for Detach {
+    fn way(&self) -> Option<&'static str> {
+        Some("detached CONCURRENTLY, where the server can")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let name = &self.partition.name;

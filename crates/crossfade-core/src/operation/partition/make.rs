@@ -100,6 +100,10 @@ impl MakePartition {
 }
 
 impl Operation for MakePartition {
+    fn way(&self) -> Option<&'static str> {
+        Some("made beside its parent, and attached with a CHECK that spares the scans")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         self.statement.check(cx)
     }

@@ -46,6 +46,10 @@ impl Making {
 }
 
 impl Operation for Making {
+    fn way(&self) -> Option<&'static str> {
+        Some("a CHECK that is validated beside the running code spares the scans")
+    }
+
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
         let message =
             format!("rows of {} that are written to {} fail until it is made", self.partition, self.default.name);

@@ -59,6 +59,10 @@ impl RenameType {
 }
 
 impl Operation for RenameType {
+    fn way(&self) -> Option<&'static str> {
+        Some("a stand-in has the new name until contract")
+    }
+
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let (name, target) = (&self.object.name, self.target());

@@ -132,6 +132,15 @@ pub fn named_types(cx: &PlanContext<'_>) -> Vec<TableName> {
 
 /// Reads a file's statements into operations.
 pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding>) {
+    let (operations, findings) = understand_by_place(cx);
+    (operations.into_iter().map(|(_, operation)| operation).collect(), findings)
+}
+
+/// Operations, each with the place of the statement that it is for.
+type Placed = Vec<(Span, Box<dyn Operation>)>;
+
+/// As [`understand`], each operation with the place of the statement that it is for.
+pub fn understand_by_place(cx: &PlanContext<'_>) -> (Placed, Vec<Finding>) {
     let mut first = Reader::new(cx);
     let meant = Migration { statements: first.with_types_meant(), ..cx.migration.clone() };
     let with_types_meant = PlanContext { migration: &meant, ..*cx };
@@ -155,7 +164,11 @@ pub fn understand(cx: &PlanContext<'_>) -> (Vec<Box<dyn Operation>>, Vec<Finding
     reader.look_for_namesakes();
     reader.look_for_type_namesakes();
     reader.operations.sort_by_key(|(position, _)| *position);
-    (reader.operations.into_iter().map(|(_, operation)| operation).collect(), reader.findings)
+    let place = |position: usize| {
+        cx.migration.statements.get(position).map_or_else(Span::default, |statement| statement.parsed.span)
+    };
+    let operations = reader.operations.into_iter().map(|(position, operation)| (place(position), operation));
+    (operations.collect(), reader.findings)
 }
 
 /// Whether an operation has a form of its own on the way, and a way back.

@@ -100,7 +100,10 @@ pub(super) fn new_column(def: &protobuf::ColumnDef) -> NewColumn {
                 column.not_null = true;
                 column.identity = true;
             }
-            ConstrType::ConstrGenerated => column.generated = Some(constraint.generated_kind != "v"),
+            ConstrType::ConstrGenerated => {
+                column.generated = Some(constraint.generated_kind != "v");
+                column.computed_from = constraint.raw_expr.as_ref().map(|node| named(node).columns).unwrap_or_default();
+            }
             ConstrType::ConstrPrimary => {
                 column.not_null = true;
                 column.constraints.push(new_constraint(constraint));
@@ -148,10 +151,11 @@ pub(super) fn new_constraint(constraint: &protobuf::Constraint) -> NewConstraint
         name: (!constraint.conname.is_empty()).then(|| constraint.conname.clone()),
         form,
         columns,
+        referenced: strings(&constraint.pk_attrs),
         references: constraint.pktable.as_ref().map(|table| object(Some(table))),
         not_valid: constraint.skip_validation,
         using_index: (!constraint.indexname.is_empty()).then(|| constraint.indexname.clone()),
-        enforced: constraint.is_enforced,
+        enforced: constraint.is_enforced || !matches!(form, Form::Check | Form::ForeignKey),
         proves_not_null,
         functions: named.functions,
     }
@@ -224,7 +228,6 @@ pub(super) fn change(command: &protobuf::AlterTableCmd) -> Change {
     let column = command.name.clone();
     let def = command.def.as_ref().and_then(|def| def.node.as_ref());
     let cascade = command.behavior() == protobuf::DropBehavior::DropCascade;
-    let weak = |what| Change::Weak { what };
     match (command.subtype(), def) {
         (T::AtAddColumn, Some(NodeEnum::ColumnDef(def))) => {
             Change::AddColumn { column: Box::new(new_column(def)), if_not_exists: command.missing_ok }
@@ -242,13 +245,13 @@ pub(super) fn change(command: &protobuf::AlterTableCmd) -> Change {
         (T::AtDropNotNull, _) => Change::DropNotNull { column },
         (T::AtColumnDefault, def) => Change::Default { column, dropped: def.is_none() },
         (T::AtSetExpression, _) => Change::SetExpression { column },
-        (T::AtDropExpression, _) => Change::DropExpression { column },
-        (T::AtAddIdentity, _) => Change::AddIdentity { column },
-        (T::AtSetIdentity | T::AtDropIdentity, _) => Change::AlterIdentity { column },
+        (T::AtDropExpression, _) => Change::DropExpression,
+        (T::AtAddIdentity, _) => Change::AddIdentity,
+        (T::AtSetIdentity | T::AtDropIdentity, _) => Change::AlterIdentity,
         (T::AtAddConstraint, Some(NodeEnum::Constraint(constraint))) => {
             Change::AddConstraint(Box::new(new_constraint(constraint)))
         }
-        (T::AtDropConstraint, _) => Change::DropConstraint { name: column, if_exists: command.missing_ok, cascade },
+        (T::AtDropConstraint, _) => Change::DropConstraint { name: column, if_exists: command.missing_ok },
         (T::AtValidateConstraint, _) => Change::Validate { name: column },
         (T::AtAttachPartition, Some(NodeEnum::PartitionCmd(partition))) => Change::Attach {
             partition: object(partition.name.as_ref()),
@@ -269,7 +272,7 @@ pub(super) fn change(command: &protobuf::AlterTableCmd) -> Change {
         (T::AtSetUnLogged, _) => Change::Logged(false),
         (T::AtSetTableSpace, _) => Change::Tablespace(column),
         (T::AtSetAccessMethod, _) => Change::AccessMethod(column),
-        (T::AtSetStorage | T::AtSetCompression, _) => Change::Storage { column },
+        (T::AtSetStorage | T::AtSetCompression, _) => Change::Storage,
         (T::AtSetRelOptions | T::AtResetRelOptions, def) => Change::Options(options(def)),
         (T::AtEnableRowSecurity | T::AtForceRowSecurity, _) => Change::RowSecurity { on: true },
         (T::AtDisableRowSecurity | T::AtNoForceRowSecurity, _) => Change::RowSecurity { on: false },
@@ -279,10 +282,10 @@ pub(super) fn change(command: &protobuf::AlterTableCmd) -> Change {
         (T::AtChangeOwner, _) => Change::Owner,
         (T::AtEnableRule | T::AtEnableAlwaysRule | T::AtEnableReplicaRule | T::AtDisableRule, _) => Change::SwitchRule,
         (T::AtAddInherit | T::AtDropInherit, _) => Change::Inherit,
-        (T::AtSetStatistics, _) => weak("SET STATISTICS"),
-        (T::AtSetOptions | T::AtResetOptions, _) => weak("SET (attribute options)"),
-        (T::AtClusterOn | T::AtDropCluster, _) => weak("CLUSTER ON"),
-        (T::AtDetachPartitionFinalize, _) => weak("DETACH PARTITION … FINALIZE"),
-        (subtype, _) => Change::Other { what: format!("{subtype:?}") },
+        (T::AtSetStatistics, _) => Change::Weak,
+        (T::AtSetOptions | T::AtResetOptions, _) => Change::Weak,
+        (T::AtClusterOn | T::AtDropCluster, _) => Change::Weak,
+        (T::AtDetachPartitionFinalize, _) => Change::Weak,
+        _ => Change::Other,
     }
 }

@@ -11,7 +11,17 @@ use super::script::Script;
 use crate::sql::Span;
 
 /// A DO block.
-pub(super) fn block(text: &str, at: Span, script: &mut Script) {
+pub(super) fn block(block: &protobuf::DoStmt, text: &str, at: Span, script: &mut Script) {
+    let foreign = block.args.iter().any(|option| match option.node.as_ref() {
+        Some(NodeEnum::DefElem(element)) if element.defname == "language" => {
+            let language = element.arg.as_ref().and_then(|arg| arg.node.as_ref()).map(super::alter::option_text);
+            language.is_some_and(|language| !language.eq_ignore_ascii_case("plpgsql"))
+        }
+        _ => false,
+    });
+    if foreign {
+        return opaque(script, at, None, "DO", "it is in another language than PL/pgSQL");
+    }
     match pg_query::parse_plpgsql(text) {
         Ok(tree) => statements(&tree, text, at, Body::Do, script),
         Err(_) => opaque(script, at, None, "DO", "its body is not understood"),

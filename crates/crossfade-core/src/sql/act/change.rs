@@ -23,6 +23,8 @@ pub struct NewColumn {
     pub identity: bool,
     /// `GENERATED ALWAYS AS (…)`, and whether it is stored.
     pub generated: Option<bool>,
+    /// The columns that it is computed from.
+    pub computed_from: Vec<String>,
     /// Its own constraints.
     pub constraints: Vec<NewConstraint>,
 }
@@ -80,6 +82,8 @@ pub struct NewConstraint {
     pub columns: Vec<String>,
     /// The table that a foreign key points to.
     pub references: Option<ObjectRef>,
+    /// The columns that it points to; empty where they are left to that table's primary key.
+    pub referenced: Vec<String>,
     /// `NOT VALID`.
     pub not_valid: bool,
     /// `USING INDEX`.
@@ -134,15 +138,15 @@ pub enum Change {
     /// `SET EXPRESSION`.
     SetExpression { column: String },
     /// `DROP EXPRESSION`.
-    DropExpression { column: String },
+    DropExpression,
     /// `ADD GENERATED … AS IDENTITY`.
-    AddIdentity { column: String },
+    AddIdentity,
     /// `DROP IDENTITY` and changes to it.
-    AlterIdentity { column: String },
+    AlterIdentity,
     /// `ADD CONSTRAINT`.
     AddConstraint(Box<NewConstraint>),
     /// `DROP CONSTRAINT`.
-    DropConstraint { name: String, if_exists: bool, cascade: bool },
+    DropConstraint { name: String, if_exists: bool },
     /// `VALIDATE CONSTRAINT`.
     Validate { name: String },
     /// `ATTACH PARTITION`.
@@ -158,7 +162,7 @@ pub enum Change {
     /// `SET ACCESS METHOD`.
     AccessMethod(String),
     /// `SET STORAGE` and `COMPRESSION`.
-    Storage { column: String },
+    Storage,
     /// `SET (…)` of storage parameters: their names and values.
     Options(Vec<(String, String)>),
     /// `ENABLE ROW LEVEL SECURITY` and its like; whether it restricts.
@@ -172,7 +176,7 @@ pub enum Change {
     /// `INHERIT` and `NO INHERIT`.
     Inherit,
     /// What takes a weak lock: statistics, attribute options, CLUSTER ON.
-    Weak { what: &'static str },
+    Weak,
     /// Anything else.
-    Other { what: String },
+    Other,
 }

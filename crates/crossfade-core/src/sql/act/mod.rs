@@ -129,7 +129,7 @@ pub enum Deed {
     /// `CREATE MATERIALIZED VIEW`, and whether with data.
     CreateMaterializedView { name: ObjectRef, filled: bool },
     /// `ALTER TABLE` and its like, part by part.
-    Alter { thing: Thing, table: ObjectRef, only: bool, if_exists: bool, changes: Vec<Change> },
+    Alter { thing: Thing, table: ObjectRef, changes: Vec<Change> },
     /// `CREATE INDEX`.
     CreateIndex(Box<NewIndex>),
     /// `DROP`.
@@ -142,7 +142,7 @@ pub enum Deed {
         concurrently: bool,
     },
     /// `RENAME`.
-    Rename { thing: Thing, name: ObjectRef, part: Option<String>, to: String, if_exists: bool },
+    Rename { thing: Thing, name: ObjectRef, part: Option<String>, to: String },
     /// `SET SCHEMA`.
     SetSchema { thing: Thing, name: ObjectRef, to: String },
     /// `REINDEX`; no name for a whole database.
@@ -170,7 +170,7 @@ pub enum Deed {
     /// `CREATE SEQUENCE`.
     CreateSequence { name: ObjectRef, if_not_exists: bool },
     /// `CREATE EXTENSION`.
-    CreateExtension { name: String, if_not_exists: bool },
+    CreateExtension { if_not_exists: bool },
     /// `CREATE TYPE … AS ENUM`, and other types without values.
     CreateType { name: ObjectRef, values: Option<Vec<String>> },
     /// `CREATE DOMAIN`.
@@ -191,8 +191,8 @@ pub enum Deed {
     Delete { table: ObjectRef, reach: Reach },
     /// `MERGE`.
     Merge { table: ObjectRef },
-    /// `COPY`; whether into a table.
-    Copy { table: Option<ObjectRef>, into: bool },
+    /// `COPY`.
+    Copy,
     /// `SET` of a parameter, where its value is one: for how long, and its text.
     Set { name: String, value: Option<String>, local: bool },
     /// `RESET` and `SET … TO DEFAULT`; no name for all.
@@ -212,7 +212,7 @@ pub enum Deed {
     /// `CREATE DATABASE` and its like: never in a transaction.
     Outside { what: &'static str },
     /// `GRANT` and `REVOKE`.
-    Rights { revoke: bool, on: Vec<ObjectRef> },
+    Rights,
     /// `ALTER … OWNER TO` of anything that is no table.
     Owner,
     /// `COMMENT`.
@@ -242,4 +242,6 @@ pub struct NewIndex {
     pub method: String,
     /// Whether it has a condition.
     pub partial: bool,
+    /// The columns that its expressions and its condition name.
+    pub reads: Vec<String>,
 }

@@ -153,7 +153,13 @@ fn index_deed(index: &protobuf::IndexStmt) -> Deed {
         Some(NodeEnum::IndexElem(element)) => Some(element.name.clone()).filter(|name| !name.is_empty()),
         _ => None,
     });
+    let expressions = index.index_params.iter().filter_map(|node| match node.node.as_ref() {
+        Some(NodeEnum::IndexElem(element)) => element.expr.as_deref(),
+        _ => None,
+    });
+    let reads = expressions.chain(index.where_clause.as_deref()).flat_map(|node| named(node).columns).collect();
     Deed::CreateIndex(Box::new(NewIndex {
+        reads,
         name: (!index.idxname.is_empty()).then(|| index.idxname.clone()),
         table: object(index.relation.as_ref()),
         only: index.relation.as_ref().is_some_and(|relation| !relation.inh),
@@ -178,7 +184,7 @@ fn rename_deed(rename: &protobuf::RenameStmt) -> Deed {
     };
     let part = (!rename.subname.is_empty()).then(|| rename.subname.clone());
     // ALTER TABLE may be written for a view or an index, too; which one it is the text can't say.
-    Deed::Rename { thing: kind, name, part, to: rename.newname.clone(), if_exists: rename.missing_ok }
+    Deed::Rename { thing: kind, name, part, to: rename.newname.clone() }
 }
 
 fn set_deed(set: &protobuf::VariableSetStmt) -> Deed {
@@ -278,8 +284,6 @@ pub(super) fn deed(node: &NodeEnum) -> Deed {
         NodeEnum::AlterTableStmt(alter) => Deed::Alter {
             thing: thing(alter.objtype()),
             table: object(alter.relation.as_ref()),
-            only: alter.relation.as_ref().is_some_and(|relation| !relation.inh),
-            if_exists: alter.missing_ok,
             changes: alter
                 .cmds
                 .iter()
@@ -364,9 +368,7 @@ pub(super) fn deed(node: &NodeEnum) -> Deed {
         NodeEnum::CreateSeqStmt(create) => {
             Deed::CreateSequence { name: object(create.sequence.as_ref()), if_not_exists: create.if_not_exists }
         }
-        NodeEnum::CreateExtensionStmt(create) => {
-            Deed::CreateExtension { name: create.extname.clone(), if_not_exists: create.if_not_exists }
-        }
+        NodeEnum::CreateExtensionStmt(create) => Deed::CreateExtension { if_not_exists: create.if_not_exists },
         NodeEnum::CreateEnumStmt(create) => Deed::CreateType {
             name: object_of_names(&strings(&create.type_name))
                 .unwrap_or(ObjectRef { schema: None, name: String::new() }),
@@ -400,9 +402,7 @@ pub(super) fn deed(node: &NodeEnum) -> Deed {
             Deed::Delete { table: object(delete.relation.as_ref()), reach: reach(delete.where_clause.as_deref()) }
         }
         NodeEnum::MergeStmt(merge) => Deed::Merge { table: object(merge.relation.as_ref()) },
-        NodeEnum::CopyStmt(copy) => {
-            Deed::Copy { table: copy.relation.as_ref().map(|relation| object(Some(relation))), into: copy.is_from }
-        }
+        NodeEnum::CopyStmt(_) => Deed::Copy,
         NodeEnum::VariableSetStmt(set) => set_deed(set),
         NodeEnum::TransactionStmt(transaction) => match transaction.kind() {
             K::TransStmtBegin | K::TransStmtStart => Deed::Begin,
@@ -441,8 +441,7 @@ pub(super) fn deed(node: &NodeEnum) -> Deed {
         NodeEnum::AlterSystemStmt(_) => Deed::Outside { what: "ALTER SYSTEM" },
         NodeEnum::CreateSubscriptionStmt(_) => Deed::Outside { what: "CREATE SUBSCRIPTION" },
         NodeEnum::DropSubscriptionStmt(_) => Deed::Outside { what: "DROP SUBSCRIPTION" },
-        NodeEnum::GrantStmt(grant) => Deed::Rights { revoke: !grant.is_grant, on: relations(&grant.objects) },
-        NodeEnum::GrantRoleStmt(grant) => Deed::Rights { revoke: !grant.is_grant, on: Vec::new() },
+        NodeEnum::GrantStmt(_) | NodeEnum::GrantRoleStmt(_) => Deed::Rights,
         NodeEnum::AlterOwnerStmt(_) => Deed::Owner,
         NodeEnum::CommentStmt(_) => Deed::Comment,
         NodeEnum::AlterRoleStmt(_) => other("ALTER ROLE"),

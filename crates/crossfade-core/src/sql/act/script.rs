@@ -5,6 +5,7 @@ use pg_query::NodeEnum;
 use super::Act;
 use super::body;
 use super::read::deed;
+use crate::sql::MAX_IDENT_BYTES;
 use crate::sql::Span;
 use crate::sql::SyntaxError;
 use crate::sql::client::for_server;
@@ -30,6 +31,8 @@ pub struct Script {
     pub(crate) acts: Vec<Act>,
     /// Line comments.
     pub(crate) notes: Vec<Note>,
+    /// Names that are longer than the server keeps.
+    pub(crate) long_names: Vec<Span>,
     /// What is no SQL.
     pub(crate) errors: Vec<SyntaxError>,
 }
@@ -62,6 +65,7 @@ pub fn read_script(text: &str) -> Script {
         let comments = tokens.iter().filter(|token| token.token() == pg_query::protobuf::Token::SqlComment);
         script.notes = comments.filter_map(|token| note(&server, token.start as usize, token.end as usize)).collect();
     }
+    script.long_names = long_names(&server);
     match pg_query::parse(&server, 0) {
         Ok(parsed) => read_parsed(&server, 0, &parsed, &mut script),
         Err(_) => each_statement(&server, &mut script),
@@ -79,6 +83,19 @@ fn note(text: &str, start: usize, end: usize) -> Option<Note> {
         text: body.to_owned(),
         alone: text[line..start].trim().is_empty(),
     })
+}
+
+/// Names of more bytes than the server keeps; the parser has cut them already.
+fn long_names(text: &str) -> Vec<Span> {
+    use pg_query::protobuf::Token;
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    if !text.split(|c: char| !is_name(c)).any(|word| word.len() > MAX_IDENT_BYTES) {
+        return Vec::new();
+    }
+    let tokens = scan(text).unwrap_or_default();
+    let names = tokens.iter().filter(|token| token.token() == Token::Ident);
+    let spans = names.map(|token| Span::new(token.start as usize, token.end as usize));
+    spans.filter(|span| span.of(text).trim_matches('"').len() > MAX_IDENT_BYTES).collect()
 }
 
 /// One statement after the other, where the file as a whole is no SQL.
@@ -111,7 +128,7 @@ fn read_parsed(text: &str, offset: usize, parsed: &pg_query::ParseResult, script
         let span = trimmed(text, start, end);
         let at = Span::new(span.start + offset, span.end + offset);
         match node {
-            NodeEnum::DoStmt(_) => body::block(span.of(text), at, script),
+            NodeEnum::DoStmt(block) => body::block(block, span.of(text), at, script),
             NodeEnum::CreateFunctionStmt(function) => {
                 script.acts.push(Act { span: at, deed: deed(node), inside: None });
                 body::function(function, span.of(text), at, script);

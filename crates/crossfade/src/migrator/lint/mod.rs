@@ -32,7 +32,7 @@ pub(super) async fn lint(migrator: &Migrator, options: &LintOptions) -> Result<L
     let mut linter = Linter::new(settings);
     let mut linted = Vec::new();
     for (text, script) in texts.iter().zip(read_all(&texts)) {
-        let mut findings = linter.file(&script);
+        let mut findings = linter.file(&text.text, &script);
         if let (Some(since), true) = (&since, text.asked) {
             let Some(old) = since.text(&text.path)? else { continue };
             since::keep_new(&mut findings, (&text.text, &script), old.as_deref());
