@@ -163,7 +163,7 @@ pub(super) fn ways_back(subject: Subject<'_>, around: &Surroundings) -> Vec<WayB
         Some(number) => WayBack {
             from,
             command: Some(rollback.clone()),
-            what: format!("{what}; but once step {number} is done there is no way back"),
+            what: format!("{what}; but from step {number} on there is no way back"),
             loses: "what that step changed",
         },
     };

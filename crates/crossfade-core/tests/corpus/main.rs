@@ -7,3 +7,4 @@ mod case;
 mod fixture;
 mod journal;
 mod plans;
+mod runbooks;
