@@ -436,6 +436,9 @@ pub struct VerifyUnit {
     pub estimated_rows: u64,
 }
 
+/// The SQLSTATE of an assertion that is asked again inside of the transaction that goes by it.
+pub const GUARD_STATE: &str = "CF001";
+
 /// A query that must return nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Assert {

@@ -13,7 +13,9 @@ use super::no_column;
 use super::old_column;
 use super::sync_refusals;
 use super::trigger_warnings;
+use super::whole::guard;
 use crate::catalog::Catalog;
+use crate::catalog::Index;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
 use crate::finding::Finding;
@@ -22,13 +24,17 @@ use crate::plan::NewColumn;
 use crate::plan::PlanContext;
 use crate::plan::Shape;
 use crate::plan::StepsBuilder;
+use crate::plan::TRIGGERS;
 use crate::plan::Until;
 use crate::sql;
 use crate::sql::Expr;
 use crate::sql::Ident;
 use crate::sql::IndexDefinition;
+use crate::sql::Literal;
 use crate::sql::Span;
+use crate::sql::Sql;
 use crate::sql::TableName;
+use crate::step::Assert;
 use crate::step::Claim;
 use crate::step::Concurrently;
 use crate::step::Phase;
@@ -88,10 +94,14 @@ impl Operation for RenameColumn {
         for leaf in cx.catalog.leaves(&self.table) {
             copy_indexes(cx, leaf, &self.from, &self.together, steps);
         }
+        let unused = self.unused(cx);
+        let still = guard(&unused);
+        steps.early_assert(Phase::Contract, unused);
         steps.contract(
             table,
             format!("drop the copy, rename {from} of {table} to {to}"),
             vec![
+                still,
                 sql!("ALTER TABLE {} DROP COLUMN {}", table, to),
                 sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, from, to),
             ],
@@ -109,6 +119,55 @@ impl Operation for RenameColumn {
 
     fn claims(&self) -> Vec<Claim> {
         vec![claim(&self.table, &self.from), claim(&self.table, &self.to)]
+    }
+}
+
+impl RenameColumn {
+    /// What somebody has made on the copy would go with it.
+    fn unused(&self, cx: &PlanContext<'_>) -> Assert {
+        let (table, to) = (&self.table.name, Ident::new(self.to.as_str()));
+        let (whole, copy) = (Literal(sql!("{}", table).to_string()), Literal(self.to.clone()));
+        let (from, name, place) = (sql!("{}", Ident::new(self.from.as_str())), sql!("{}", to), sql!("{}", table));
+        let says = Literal(format!(" is on {name} of {place}, a copy that goes"));
+        let leaves = cx.catalog.leaves(&self.table).into_iter();
+        let own = leaves.flat_map(|leaf| {
+            let own = |index: &Index| (leaf.name.schema.clone(), cx.own_name("ix", &index.name));
+            leaf.indexes_on(&self.from).map(own).collect::<Vec<_>>()
+        });
+        let own = own.map(|(schema, name)| {
+            sql!("({}, {})", Literal(schema.as_str().to_owned()), Literal(name.as_str().to_owned()))
+        });
+        let own = Sql::join(std::iter::once(sql!("('', '')")).chain(own), ", ");
+        // NOT NULL is a constraint from PostgreSQL 18 on, and a mark of the column before; here it is the mark.
+        let query = sql!(
+            "WITH copies AS (SELECT a.attrelid, a.attnum, a.attnotnull FROM pg_catalog.pg_attribute AS a \
+             WHERE a.attrelid IN (SELECT {}::pg_catalog.regclass UNION SELECT relid FROM pg_catalog.pg_partition_tree({})) \
+             AND a.attname = {} AND NOT a.attisdropped) \
+             SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) || {} AS wrong \
+             FROM copies AS c JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             AND d.refobjid = c.attrelid AND d.refobjsubid = c.attnum \
+             WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class AS i JOIN pg_catalog.pg_namespace AS n ON n.oid = i.relnamespace \
+             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.oid = d.objid AND (n.nspname, i.relname) IN ({})) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass \
+             AND g.oid = d.objid AND pg_catalog.starts_with(g.tgname::pg_catalog.text, {})) \
+             AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass \
+             AND k.oid = d.objid AND k.contype = 'n') \
+             UNION SELECT 'NOT NULL' || {} FROM copies WHERE attnotnull ORDER BY 1",
+            whole,
+            whole,
+            copy,
+            says,
+            own,
+            Literal(TRIGGERS.to_owned()),
+            says
+        );
+        Assert {
+            query,
+            message: format!("nothing was made on {to} of {table}, a copy of {}", self.from),
+            help: format!(
+                "make it on {from} of {place}, which becomes {name}, where it is to stay (an index: CONCURRENTLY); drop what is named here; then run `crossfade contract` again"
+            ),
+        }
     }
 }
 

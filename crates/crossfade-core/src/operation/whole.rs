@@ -24,6 +24,7 @@ use crate::sql::TableName;
 use crate::sql::cut;
 use crate::step::Assert;
 use crate::step::Claim;
+use crate::step::GUARD_STATE;
 
 /// The name that an object has from contract to purge.
 pub(super) fn retired(cx: &PlanContext<'_>, name: &TableName) -> TableName {
@@ -119,8 +120,9 @@ fn named_at(text: &str) -> Option<TableName> {
 /// Asks again in the transaction that must not go on otherwise: what was true when it was asserted may not be any more.
 pub(super) fn guard(assert: &Assert) -> Sql {
     let body = sql!(
-        "DECLARE wrong text; BEGIN SELECT string_agg(w, ', ') INTO wrong FROM ({}) AS q(w); IF wrong IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = 'dependent_objects_still_exist', MESSAGE = wrong, HINT = {}; END IF; END",
+        "DECLARE wrong text; BEGIN SELECT string_agg(w, ', ') INTO wrong FROM ({}) AS q(w); IF wrong IS NOT NULL THEN RAISE EXCEPTION USING ERRCODE = {}, MESSAGE = wrong, HINT = {}; END IF; END",
         assert.query,
+        Literal(GUARD_STATE.to_owned()),
         Literal(assert.help.clone())
     );
     sql!("DO {}", DollarQuoted(body))

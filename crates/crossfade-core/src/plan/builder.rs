@@ -372,6 +372,12 @@ impl<'a> StepsBuilder<'a> {
         self.push(phase, Rank::Body, summary, Action::Validate(validate), None, locks, Vec::new());
     }
 
+    /// An assertion before anything of this phase happens.
+    pub fn early_assert(&mut self, phase: Phase, assert: crate::step::Assert) {
+        let summary = format!("check that {}", assert.message);
+        self.push(phase, Rank::Early, summary, Action::Assert(assert), None, Vec::new(), Vec::new());
+    }
+
     /// An assertion before anything of this migration happens.
     pub fn assert_first(&mut self, assert: crate::step::Assert) {
         let summary = assert.message.clone();

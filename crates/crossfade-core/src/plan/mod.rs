@@ -28,6 +28,7 @@ pub use sync::NewColumn;
 pub use sync::OldColumn;
 pub use sync::Rule;
 pub use sync::Shape;
+pub use sync::TRIGGERS;
 pub use sync::Until;
 pub(crate) use sync::is_wider;
 

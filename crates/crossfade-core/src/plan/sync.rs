@@ -19,6 +19,9 @@ use crate::sql::ServerText;
 use crate::sql::Sql;
 use crate::sql::TableName;
 
+/// How the names of our triggers begin: behind those of the user's.
+pub const TRIGGERS: &str = "zzz_crossfade_";
+
 /// A column of the old form.
 #[derive(Clone, Debug)]
 pub struct OldColumn {
@@ -666,8 +669,8 @@ impl Names {
         Names {
             table: table.clone(),
             function: TableName { schema: schema.clone(), name: Ident::derived("sync_", &stem) },
-            insert_trigger: Ident::derived("zzz_crossfade_i_", version),
-            update_trigger: Ident::derived("zzz_crossfade_u_", version),
+            insert_trigger: Ident::derived(&format!("{TRIGGERS}i_"), version),
+            update_trigger: Ident::derived(&format!("{TRIGGERS}u_"), version),
             version: version.to_owned(),
         }
     }

@@ -11,6 +11,7 @@ use crossfade_core::sql::Literal;
 use crossfade_core::sql::Span;
 use crossfade_core::sql::Sql;
 use crossfade_core::step::Ddl;
+use crossfade_core::step::GUARD_STATE;
 use crossfade_core::step::Statement;
 use crossfade_core::step::Step;
 use crossfade_core::step::Validate;
@@ -230,6 +231,9 @@ impl Executor<'_> {
 
     /// Points a server's error at its place in the migration's file.
     fn statement_error(&self, statement: &Statement, error: tokio_postgres::Error) -> Error {
+        if let Some(wrong) = error.as_db_error().filter(|db| db.code().code() == GUARD_STATE) {
+            return Error::refused(wrong.message().to_owned()).hint(wrong.hint().unwrap_or_default().to_owned());
+        }
         let (Some(at), Some(db)) = (statement.at, error.as_db_error()) else {
             let first = statement.sql.as_str().split_whitespace().take(12).collect::<Vec<_>>().join(" ");
             return Error::failed(format!("could not run `{first} …`")).caused_by(error);

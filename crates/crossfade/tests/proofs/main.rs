@@ -9,6 +9,7 @@ mod backfill;
 mod baseline;
 mod blocked;
 mod clients;
+mod copies;
 mod crash;
 mod defects;
 mod doctor;

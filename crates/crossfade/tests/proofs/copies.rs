@@ -1,0 +1,107 @@
+//! What somebody makes on the copy of a renamed column while old and new code live: it would go with the copy, so contract names it and waits.
+
+use crossfade::ErrorKind;
+use crossfade_core::journal::State;
+
+use crate::project::Command;
+use crate::project::Project;
+use crate::project::Watch;
+use crate::project::said;
+use crate::server::Database;
+use crate::server::main_server;
+use crate::server::run;
+use crate::server::servers;
+
+const BEFORE: &str = "CREATE TABLE \"T\" (id integer PRIMARY KEY, v text UNIQUE, n integer) ;
+    CREATE TABLE p (id integer, v text, n integer) PARTITION BY RANGE (id);
+    CREATE TABLE p_1 PARTITION OF p FOR VALUES FROM (0) TO (200);
+    CREATE INDEX p_v ON p (v);
+    CREATE TABLE kinds (name text PRIMARY KEY);
+    CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+    INSERT INTO \"T\" SELECT g, 'v' || g, g FROM generate_series(1, 100) AS g;
+    INSERT INTO kinds SELECT v FROM \"T\";
+    INSERT INTO p SELECT g, 'v' || g, g FROM generate_series(1, 100) AS g;";
+
+const RENAME: &str = "ALTER TABLE \"T\" RENAME COLUMN v TO \"W\"; ALTER TABLE p RENAME COLUMN v TO \"W\";";
+
+/// What is made by hand, how contract names it, and what takes it away.
+const MADE: [(&str, &str, &str); 9] = [
+    ("CREATE INDEX by_hand ON \"T\" (\"W\")", "index by_hand is on", "DROP INDEX by_hand"),
+    ("CREATE INDEX by_hand ON \"T\" (n, lower(\"W\"))", "index by_hand is on", "DROP INDEX by_hand"),
+    ("CREATE INDEX by_hand ON p_1 (n) WHERE \"W\" > 'v'", "index by_hand is on", "DROP INDEX by_hand"),
+    ("CREATE STATISTICS by_hand ON n, \"W\" FROM \"T\"", "statistics object by_hand is on", "DROP STATISTICS by_hand"),
+    (
+        "ALTER TABLE \"T\" ADD CONSTRAINT by_hand CHECK (\"W\" <> '')",
+        "constraint by_hand on table \"T\" is on",
+        "ALTER TABLE \"T\" DROP CONSTRAINT by_hand",
+    ),
+    (
+        "ALTER TABLE \"T\" ADD CONSTRAINT by_hand FOREIGN KEY (\"W\") REFERENCES kinds",
+        "constraint by_hand on table \"T\" is on",
+        "ALTER TABLE \"T\" DROP CONSTRAINT by_hand",
+    ),
+    (
+        "CREATE TRIGGER by_hand AFTER UPDATE OF \"W\" ON \"T\" FOR EACH ROW EXECUTE FUNCTION nothing()",
+        "trigger by_hand on table \"T\" is on",
+        "DROP TRIGGER by_hand ON \"T\"",
+    ),
+    (
+        "ALTER TABLE \"T\" ALTER COLUMN \"W\" SET DEFAULT 'x'",
+        "default value for column W of table \"T\" is on",
+        "ALTER TABLE \"T\" ALTER COLUMN \"W\" DROP DEFAULT",
+    ),
+    (
+        "ALTER TABLE \"T\" ALTER COLUMN \"W\" SET NOT NULL",
+        "NOT NULL is on",
+        "ALTER TABLE \"T\" ALTER COLUMN \"W\" DROP NOT NULL",
+    ),
+];
+
+#[test]
+fn what_is_made_by_hand_on_the_copy_of_a_renamed_column_holds_contract_up_and_is_named() {
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            database.run(BEFORE).await.expect("it is SQL");
+            let project = Project::new(&database, &[("001_case.sql", RENAME)]);
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Ready)));
+            for (make, named, drop) in MADE {
+                database.run(make).await.unwrap_or_else(|error| panic!("{make}: {error}"));
+                let contract = Command::Contract.watched(&project.migrator, &mut Watch::default()).await;
+                let error = contract.expect_err("it would be lost");
+                let said = said(&error);
+                assert_eq!(error.kind(), ErrorKind::Refused, "{said}");
+                let place = if make.contains("p_1") { "\"p\"" } else { "\"T\"" };
+                let named = format!("{named} \"W\" of \"public\".{place}, a copy that goes ");
+                assert!(said.contains(&named), "{} on {}: {said}", make, server.major());
+                assert!(!said.contains("_cf_") && !said.contains("zzz_"), "our own things are not meant: {said}");
+                assert!(said.contains("which becomes"), "{said}");
+                database.run(drop).await.expect("it is dropped");
+            }
+            assert_eq!(Command::Contract.on(&project.migrator).await, Ok(Some(State::Contracted)));
+        }
+    });
+}
+
+/// What was true when it was asserted is asked again in the transaction that goes by it.
+#[test]
+fn what_is_made_on_the_copy_between_two_runs_of_contract_is_found_too() {
+    run(async {
+        let mut tried = 0;
+        for writes in 1..20 {
+            let database = Database::create(main_server()).await;
+            database.run(BEFORE).await.expect("it is SQL");
+            let project = Project::new(&database, &[("001_case.sql", RENAME)]);
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Ready)));
+            let _ = Command::Contract.on(&project.migrator.clone().crashing_after(writes)).await;
+            if database.value("SELECT (to_regclass('\"T\"') IS NOT NULL AND EXISTS (SELECT FROM pg_attribute WHERE attrelid = '\"T\"'::regclass AND attname = 'v'))::text").await == "false" {
+                break;
+            }
+            database.run("CREATE INDEX by_hand ON \"T\" (\"W\")").await.expect("the copy is there");
+            let said = Command::Contract.on(&project.migrator).await.expect_err("it would be lost");
+            assert!(said.contains("index by_hand is on \"W\" of \"public\".\"T\""), "after {writes}: {said}");
+            tried += 1;
+        }
+        assert!(tried > 3, "it was tried at {tried} places");
+    });
+}
