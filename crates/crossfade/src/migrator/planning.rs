@@ -99,9 +99,20 @@ pub(super) fn plan_file(
     in_flight: &[InFlight],
     made_in_run: &MadeInRun,
 ) -> Result<Plan> {
+    plan_migration(file, &Way::up(file).parse()?, catalog, policy, in_flight, made_in_run)
+}
+
+/// Plans what was read of a file.
+pub(super) fn plan_migration(
+    file: &SourceFile,
+    migration: &Migration,
+    catalog: &Catalog,
+    policy: &Policy,
+    in_flight: &[InFlight],
+    made_in_run: &MadeInRun,
+) -> Result<Plan> {
     let way = Way::up(file);
-    let migration = way.parse()?;
-    let cx = PlanContext { migration: &migration, catalog, policy, in_flight, made_in_run };
+    let cx = PlanContext { migration, catalog, policy, in_flight, made_in_run };
     let plan = plan(cx).map_err(|findings| way.refused(findings))?;
     if file.kind == FileKind::Repeatable {
         refuse_steps(&plan).map_err(|finding| way.refused(vec![finding]))?;

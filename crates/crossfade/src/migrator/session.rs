@@ -1,6 +1,7 @@
 //! One command at work: the lease, a connection, and the migrations one after the other.
 
 use std::collections::BTreeMap;
+mod mend;
 mod quick;
 
 use std::path::PathBuf;
@@ -199,7 +200,7 @@ impl<'a> Session<'a> {
         complete: bool,
     ) -> Result<RunMigration> {
         let mut row = row.cloned();
-        if let Some(known) = &row {
+        if let Some(known) = row.clone().as_ref() {
             let stored = self.store.load(&self.client, known.plan_id).await?;
             let progress = fold(&stored.plan, &stored.events)
                 .map_err(|error| Error::failed("the journal does not add up").caused_by(error))?;
@@ -208,15 +209,18 @@ impl<'a> Session<'a> {
             if over || history::is_to_be_repeated(file, known) {
                 row = None;
             } else if checksum(&file.text) != known.checksum {
-                return Err(Error::refused(format!(
-                    "{} was changed while it is under way ({})",
-                    file.path.display(),
-                    known.state.name()
-                ))
-                .hint(format!(
-                    "restore its text and run `crossfade migrate`, or `crossfade rollback {}` first",
-                    known.version
-                )));
+                row = self.mend(file, known, &stored, &progress).await?;
+                if row.is_none() {
+                    return Err(Error::refused(format!(
+                        "{} was changed while it is under way ({})",
+                        file.path.display(),
+                        known.state.name()
+                    ))
+                    .hint(format!(
+                        "restore its text and run `crossfade migrate`, or `crossfade rollback {}` first",
+                        known.version
+                    )));
+                }
             } else if self.park && fills_without_parking(&stored.plan, &progress) {
                 return Err(Error::refused(format!(
                     "migration {} {} was begun without --park, and its sync fails a write to a row that can't be filled",

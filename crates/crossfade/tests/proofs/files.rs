@@ -185,3 +185,68 @@ fn e5_a_file_without_transaction_goes_on_at_the_statement_that_failed() {
         assert_eq!(database.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM a").await, "1,1,5");
     });
 }
+
+/// The file is changed from the statement that failed on. Before that was possible, a wrong statement could only be undone with all before it.
+#[test]
+fn a_file_without_transaction_may_be_mended_from_the_statement_that_failed() {
+    const HEAD: &str = "-- crossfade: no-transaction\nCREATE TABLE a (id integer);\nINSERT INTO a VALUES (1);\n";
+    run(async {
+        let database = database("SELECT 1").await;
+        let wrong = format!("{HEAD}INSERT INTO a SELECT 1 / 0;\nINSERT INTO a VALUES (4);\n");
+        let project = Project::new(&database, &[("001_a.sql", wrong.as_str())]);
+        let error = Command::Migrate.on(&project.migrator).await.expect_err("it fails");
+        assert!(error.contains("division by zero"), "{error}");
+
+        // What was run must stand there as it was run, and all of it.
+        for changed in [
+            wrong.replace("VALUES (1)", "VALUES (2)"),
+            "-- crossfade: no-transaction\nCREATE TABLE a (id integer);\n".to_owned(),
+            wrong.replace("-- crossfade: no-transaction\n", ""),
+            format!("-- crossfade: no-transaction\nSELECT 1;\n{HEAD}"),
+        ] {
+            project.write("001_a.sql", &changed);
+            let refused = Command::Migrate.on(&project.migrator).await.expect_err("it is refused");
+            assert!(refused.contains("was changed while it is under way"), "{refused}");
+        }
+        // What is wrong with the rest is said at its place, and nothing is lost by it.
+        project.write("001_a.sql", &format!("{HEAD}INSERT INTO a VALUES (3);\nCREATE DATABASE x;\n"));
+        let refused = Command::Migrate.on(&project.migrator).await.expect_err("it is refused");
+        assert!(refused.contains("[not-in-transaction]"), "{refused}");
+        assert_eq!(project.state().await, State::Failed);
+
+        let mended = format!(
+            "{}-- better\nINSERT INTO a VALUES (3);\nVACUUM a;\nINSERT INTO a SELECT 1 / 0;\n",
+            HEAD.replace("INTO a", "INTO  a")
+        );
+        project.write("001_a.sql", &mended);
+        let error = Command::Migrate.on(&project.migrator).await.expect_err("another one fails");
+        assert!(error.contains("division by zero"), "{error}");
+        assert_eq!(
+            database.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM a").await,
+            "1,3",
+            "nothing is run twice"
+        );
+
+        project.write("001_a.sql", &mended.replace("SELECT 1 / 0", "VALUES (5)"));
+        assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+        assert_eq!(database.value("SELECT string_agg(id::text, ',' ORDER BY id) FROM a").await, "1,3,5");
+        assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)), "there is nothing to do");
+        assert_eq!(database.value("SELECT count(*) FROM a").await, "3");
+    });
+}
+
+/// The last statement is left away: then what is done is all.
+#[test]
+fn a_mended_file_may_end_with_what_is_done() {
+    run(async {
+        let database = database("CREATE TABLE t (id integer); INSERT INTO t VALUES (1), (1)").await;
+        let text =
+            "-- crossfade: no-transaction\nCREATE INDEX t_id ON t (id);\nCREATE UNIQUE INDEX t_once ON t (id);\n";
+        let project = Project::new(&database, &[("001_a.sql", text)]);
+        Command::Migrate.on(&project.migrator).await.expect_err("two rows are the same");
+        project.write("001_a.sql", "-- crossfade: no-transaction\nCREATE INDEX t_id ON t (id);\n");
+        assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+        let indexes = "SELECT string_agg(indexrelid::regclass::text, ',') FROM pg_index WHERE indrelid = 't'::regclass";
+        assert_eq!(database.value(indexes).await, "t_id");
+    });
+}

@@ -249,11 +249,23 @@ impl Store {
 
     /// Stores a plan and its first event, and makes it the migration's current one.
     pub async fn record(&self, client: &Client, epoch: i64, plan: &Plan, files: &PlanFiles<'_>) -> Result<StoredPlan> {
+        self.record_mended(client, epoch, plan, files, &[]).await
+    }
+
+    /// The same for a plan of which something is done already, as these events say.
+    pub async fn record_mended(
+        &self,
+        client: &Client,
+        epoch: i64,
+        plan: &Plan,
+        files: &PlanFiles<'_>,
+        done: &[Event],
+    ) -> Result<StoredPlan> {
         let doing = "store the plan";
         client.batch_execute("BEGIN").await.doing(doing)?;
         let done = async {
             let id = self.insert_plan(client, plan, files).await?;
-            let events = vec![Event::PlanRecorded];
+            let events: Vec<Event> = std::iter::once(Event::PlanRecorded).chain(done.iter().cloned()).collect();
             let progress = fold(plan, &events)
                 .map_err(|error| Error::failed("an event does not fit the journal").caused_by(error))?;
             let state = state_of(plan, &progress);
