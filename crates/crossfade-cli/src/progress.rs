@@ -120,7 +120,10 @@ impl Observer for Progress {
     fn notice(&mut self, notice: Notice) {
         let paint = self.screen.err();
         match notice {
-            Notice::LeaseHeld { holder } => self.screen.say(&render::progress::lease_held(&holder, paint)),
+            Notice::LeaseHeld { again: true, .. } => {}
+            Notice::LeaseHeld { holder, again: false } => {
+                self.screen.say(&render::progress::lease_held(&holder, paint))
+            }
             Notice::MigrationStarted { version, name, done, steps, backward } => {
                 self.screen.say(&render::progress::started(&version, &name, done, steps, backward, paint));
             }

@@ -29,7 +29,10 @@ pub struct Logged;
 impl Observer for Logged {
     fn notice(&mut self, notice: Notice) {
         match notice {
-            Notice::LeaseHeld { holder } => tracing::info!(holder, "another runner migrates; waiting for it"),
+            Notice::LeaseHeld { again: true, .. } => {}
+            Notice::LeaseHeld { holder, again: false } => {
+                tracing::info!(holder, "another runner migrates; waiting for it")
+            }
             Notice::MigrationStarted { version, name, done, steps, backward } => {
                 tracing::info!(version, name, done, steps, backward, "migration begins or goes on");
             }
@@ -72,6 +75,8 @@ pub enum Notice {
     LeaseHeld {
         /// Who: host, process, since when.
         holder: String,
+        /// Whether that was said before, and it still waits.
+        again: bool,
     },
     /// A migration begins or goes on.
     MigrationStarted {

@@ -4,6 +4,7 @@
 //! invalid index that still rejects duplicates (reference, findings 5 and 6).
 
 use std::time::Duration;
+use std::time::Instant;
 
 use crossfade_core::sql;
 use crossfade_core::sql::TableName;
@@ -38,6 +39,9 @@ enum PartitionState {
 
 /// How often a build is tried that something passing has stopped.
 const TRIES: u32 = 5;
+
+/// How often it is looked who a build waits for.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Executor<'_> {
     pub(super) async fn concurrently(&mut self, action: &Concurrently) -> Result<Done> {
@@ -147,6 +151,7 @@ impl Executor<'_> {
             .doing("look at the session")?
             .get(0);
         let doing = format!("run `{}`", action.run);
+        let (mut looked, mut looks) = (Instant::now(), 0);
         let run = client.batch_execute(action.run.as_str());
         tokio::pin!(run);
         loop {
@@ -164,11 +169,27 @@ impl Executor<'_> {
                     if self.stop.is_requested() {
                         self.client.query_typed("SELECT pg_catalog.pg_cancel_backend($1)", &[(&pid, Type::INT4)]).await.doing("cancel the build")?;
                         tokio::time::sleep(Duration::from_millis(100)).await;
+                    } else if looked.elapsed() >= LOOK_EVERY {
+                        looked = Instant::now();
+                        let blockers = waits_for(&self.client, pid).await?;
+                        if !blockers.is_empty() {
+                            looks += 1;
+                            self.observer.notice(Notice::Blocked { summary: action.run.to_string(), attempt: looks, blockers });
+                        }
                     }
                 }
             }
         }
     }
+}
+
+/// Who a build waits for: transactions that were there before it, one line each. They hold no lock that conflicts with ours, and are waited for all the same.
+async fn waits_for(client: &Client, pid: i32) -> Result<Vec<String>> {
+    let query = "SELECT format('pid %s (%s, %s, since %s) is waited for: %s', a.pid, coalesce(nullif(a.application_name, ''), a.backend_type), \
+                 coalesce(a.state, '?'), coalesce(to_char(a.xact_start, 'HH24:MI:SS'), '?'), coalesce(left(regexp_replace(a.query, '\\s+', ' ', 'g'), 120), '')) \
+                 FROM unnest(pg_catalog.pg_blocking_pids($1)) AS b(pid) JOIN pg_catalog.pg_stat_activity AS a ON a.pid = b.pid ORDER BY a.pid";
+    let rows = client.query_typed(query, &[(&pid, Type::INT4)]).await.doing("look who a build waits for")?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 async fn index_state(client: &Client, index: &TableName, table: &TableName) -> Result<IndexState> {

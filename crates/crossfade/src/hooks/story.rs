@@ -166,8 +166,13 @@ impl Story {
                 self.blocked_since = None;
                 told
             }
-            Notice::LeaseHeld { .. }
-            | Notice::Found { .. }
+            Notice::LeaseHeld { holder, .. } => {
+                let since = *self.blocked_since.get_or_insert(now);
+                let mut alert = self.alert(HookEvent::Blocked);
+                alert.reasons = vec![format!("another runner is at work: {holder}")];
+                vec![Telling::Lasting(alert.told(), now.saturating_sub(since))]
+            }
+            Notice::Found { .. }
             | Notice::Progress { .. }
             | Notice::Retrying { .. }
             | Notice::HookFailed { .. }
@@ -219,6 +224,20 @@ mod tests {
 
     fn step(phase: Phase) -> Notice {
         Notice::StepStarted { number: 1, of: 2, phase, summary: String::new() }
+    }
+
+    /// It is no step yet, and nobody would see a run that waits for another one.
+    #[test]
+    fn a_wait_for_the_lease_is_told_as_one_that_lasts() {
+        let mut story = Story::default();
+        let held = Notice::LeaseHeld { holder: "process 7 on h".to_owned(), again: false };
+        let lasts = |told: Vec<Telling>| match told.as_slice() {
+            [Telling::Lasting(alert, long)] => (alert.reasons.join(", "), *long),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(lasts(story.hear(&held, Duration::from_secs(5))).1, Duration::ZERO);
+        let (reasons, long) = lasts(story.hear(&held, Duration::from_secs(45)));
+        assert_eq!((reasons.as_str(), long), ("another runner is at work: process 7 on h", Duration::from_secs(40)));
     }
 
     #[test]

@@ -30,6 +30,9 @@ const POLL: Duration = Duration::from_millis(100);
 /// before this one may have ended just now.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How often a waiting runner says that it still waits.
+const REMIND: Duration = Duration::from_secs(1);
+
 /// The prefix of every `application_name` of ours; the epoch follows.
 pub(crate) const APPLICATION: &str = "crossfade";
 
@@ -75,7 +78,7 @@ impl Lease {
     ) -> Result<Lease> {
         let client = target.connect(APPLICATION).await?;
         let ask = sql!("SELECT pg_catalog.pg_try_advisory_xact_lock({})", Number(key(schema)));
-        let mut told = false;
+        let mut told: Option<Instant> = None;
         let begun = Instant::now();
         loop {
             let doing = "open the transaction of the lease";
@@ -102,9 +105,9 @@ impl Lease {
                 return Err(Error::refused(format!("another runner is at work: {holder}"))
                     .hint("wait for it with `--wait`; `crossfade status` shows what it does"));
             }
-            if !told {
-                observer.notice(Notice::LeaseHeld { holder });
-                told = true;
+            if told.is_none_or(|told| told.elapsed() >= REMIND) {
+                observer.notice(Notice::LeaseHeld { holder, again: told.is_some() });
+                told = Some(Instant::now());
             }
             stop.sleep(POLL).await;
             if stop.is_requested() {

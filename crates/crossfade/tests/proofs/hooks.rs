@@ -381,6 +381,30 @@ fn a_lock_that_is_not_to_be_had_is_told_once() {
     });
 }
 
+/// It holds no lock that conflicts, and a build waits for it all the same: without a word, before this was so.
+#[test]
+fn an_index_build_that_waits_for_an_old_transaction_is_told() {
+    run(async {
+        let listener = Listener::start(&[Answer::Status(200)]);
+        let hooks = listener.hook("\"blocked\", \"applied\"", "after = \"500ms\"");
+        let (database, project) = scene("CREATE INDEX t_by_id ON t (id);", &hooks).await;
+        let blocker = in_transaction(&database, "INSERT INTO t (id) VALUES (-7)").await;
+        let mut migrate = Running::start(&project, Start::Migrate);
+        let mut waited = 0;
+        while listener.events().is_empty() && waited < 600 {
+            waited += 1;
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        assert!(!migrate.is_over());
+        assert_eq!(listener.events(), ["blocked"]);
+        let reasons = listener.heard()[0]["reasons"].to_string();
+        assert!(reasons.contains("the blocker") && reasons.contains("is waited for"), "{reasons}");
+        blocker.batch_execute("ROLLBACK").await.expect("it ends");
+        migrate.end().await.0.expect("it goes on");
+        assert_eq!(listener.events(), ["blocked", "applied"]);
+    });
+}
+
 #[test]
 fn a_pause_that_lasts_is_told_and_so_is_its_end() {
     run(async {
