@@ -1,0 +1,1 @@
+ALTER TABLE visits ADD COLUMN at timestamptz NOT NULL DEFAULT now();
