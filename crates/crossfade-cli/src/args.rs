@@ -470,6 +470,15 @@ pub struct LintArgs {
     /// How to show it: text, json, github, sarif, gitlab, junit, markdown; with =FILE into a file. May be given several times
     #[arg(long = "format", value_name = "FORMAT[=FILE]")]
     pub formats: Vec<Outlet>,
+    /// Ask the database for sizes, types and what hangs on what; only what is pending there is looked at. With it goes --database-url
+    #[arg(long)]
+    pub live: bool,
+    /// Run each statement on a scratch database, and lay what the server did beside what the rules say; with it goes --scratch-url
+    #[arg(long)]
+    pub trace: bool,
+    /// Where the statements are traced.
+    #[command(flatten)]
+    pub place: ScratchArgs,
     /// Exit with code 3 when something as bad as this is found
     #[arg(long, value_enum, value_name = "LEVEL", default_value_t = LintLevel::Error)]
     pub fail_on: LintLevel,

@@ -141,3 +141,18 @@ fn what_is_new_is_planned_on_a_scratch_database() {
     assert_eq!(output.status.code(), Some(3));
     assert!(text(&output.stdout).contains("not like this"), "{}", text(&output.stdout));
 }
+
+#[test]
+fn new_files_are_linted_and_what_runs_in_phases_is_no_finding() {
+    let repository = Repository::new();
+    repository.write("db/migrations/050_hot.sql", "TRUNCATE users;\n");
+    repository.write("db/migrations/051_phased.sql", "ALTER TABLE users ADD CONSTRAINT c CHECK (id > 0);\n");
+    let (code, found) = rules(&repository, &["--base", "main"]);
+    assert_eq!((code, found), (Some(3), vec!["truncate db/migrations/050_hot.sql".to_owned()]));
+    // A reason allows it.
+    repository.write(
+        "db/migrations/050_hot.sql",
+        "-- crossfade: allow truncate it holds sessions, which may go\n-- crossfade: direct it holds sessions\nTRUNCATE users;\n",
+    );
+    assert_eq!(rules(&repository, &["--base", "main"]), (Some(0), Vec::new()));
+}

@@ -15,7 +15,12 @@ use crate::render;
 pub(super) async fn run(args: &LintArgs, context: &Context) -> Result<u8> {
     outlets::check(&args.formats)?;
     let migrator = context.beside()?.0;
-    let report = migrator.lint(&LintOptions { paths: args.paths.clone(), since: args.since.clone() }).await?;
+    let traced = args.trace || args.place.scratch_url.is_some();
+    let config = context.config()?;
+    let trace = traced.then(|| context.scratch(args.place.scratch_url.as_deref(), &config)).transpose()?;
+    let live = args.live || context.global.database_url.is_some();
+    let options = LintOptions { paths: args.paths.clone(), since: args.since.clone(), live, trace };
+    let report = migrator.lint(&options).await?;
     let text = |paint| render::lint::text(&report, paint);
     let found = Found { report: &report, text: &text, review: render::review::Review::of_lint(&report) };
     outlets::write(&args.formats, &found, &context.screen)?;

@@ -54,6 +54,10 @@ pub(super) struct File {
     pub parents: Vec<Key>,
     /// Which transaction it is in, counted from the first.
     pub transaction: u32,
+    /// Tables that the open transaction has made.
+    pub made_here: Vec<Key>,
+    /// Whether a table that is committed is in use.
+    pub new_until_commit: bool,
     /// Whether statements share a transaction here.
     pub in_transaction: bool,
     /// Whether the file itself began it, and where.
@@ -82,6 +86,10 @@ impl File {
         self.transaction += 1;
         self.held.clear();
         self.parents.clear();
+        let made_here = std::mem::take(&mut self.made_here);
+        if self.new_until_commit {
+            self.made.retain(|table| !made_here.contains(table));
+        }
         self.timeouts.retain(|_, local| !*local);
     }
 }
@@ -160,7 +168,9 @@ impl<'a> Look<'a> {
         let few = size.is_some_and(|size| size.rows <= self.settings.small_rows) && !said_big;
         let small = rule.cost.is_some() && (few || more.table.is_some_and(|table| self.settings.is_small(table)));
         let level = if small && rule.theme != Theme::Contract { Severity::Note } else { level };
-        let blocked_for = more.table.zip(size).zip(rule.cost).and_then(|((table, size), cost)| {
+        // What empties a table, or takes it away, does not read it.
+        let lasting = rule.cost.filter(|_| rule.theme != Theme::Contract);
+        let blocked_for = more.table.zip(size).zip(lasting).and_then(|((table, size), cost)| {
             let time = size.time(cost)?;
             Some(BlockedFor { table: table.to_string(), rows: size.rows, bytes: size.bytes, time })
         });

@@ -102,6 +102,7 @@ fn known(table: &Table) -> KnownTable {
             | ConstraintKind::NotNull => Vec::new(),
         },
         validated: constraint.validated,
+        unknown: false,
         references: constraint.references.as_ref().map(key),
     });
     let hangs = table.dependents.iter().filter(|dependent| !dependent.goes_along && !dependent.foreign_key);

@@ -13,6 +13,7 @@ mod phases;
 mod rule;
 pub mod rules;
 mod settings;
+mod witness;
 mod world;
 
 pub use page::index;
@@ -25,6 +26,8 @@ pub use rule::Cost;
 pub use rule::Rule;
 pub use rule::Theme;
 pub use settings::LintSettings;
+pub use witness::Seen;
+pub use witness::witnessed;
 
 pub use crate::sql::act::Script;
 pub use crate::sql::act::read_script;
@@ -69,6 +72,7 @@ impl<'a> Linter<'a> {
         let mut found = Vec::new();
         let mut directives = Directives::read(script);
         let mut file = File {
+            new_until_commit: self.settings.new_until_commit,
             in_transaction: self.settings.in_transaction && !directives.no_transaction,
             wrapped: self.settings.in_transaction && !directives.no_transaction,
             statements: script.acts.iter().filter(|act| act.inside.is_none()).count(),

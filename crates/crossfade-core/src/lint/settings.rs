@@ -22,6 +22,8 @@ pub struct LintSettings {
     pub small_rows: u64,
     /// Files that are passed over: patterns of their paths or names.
     pub ignore: Vec<String>,
+    /// Whether a table that the file has made is in use as soon as that is committed; else not before the next file.
+    pub new_until_commit: bool,
     /// Whether another tool than Crossfade runs the files, as they are written.
     pub as_written: bool,
     /// Whether that tool puts a transaction around each file.
@@ -37,6 +39,7 @@ impl Default for LintSettings {
             small_tables: Vec::new(),
             small_rows: 10_000,
             ignore: Vec::new(),
+            new_until_commit: false,
             as_written: false,
             in_transaction: true,
         }

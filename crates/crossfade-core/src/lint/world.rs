@@ -58,6 +58,8 @@ pub(super) struct KnownConstraint {
     pub columns: Vec<String>,
     pub proves_not_null: Vec<String>,
     pub validated: bool,
+    /// Whether nothing is known of it but that it was validated.
+    pub unknown: bool,
     pub references: Option<Key>,
 }
 
@@ -149,7 +151,8 @@ impl World {
     pub fn is_proven(&self, table: &ObjectRef, column: &str) -> bool {
         self.table(table).is_some_and(|table| {
             table.constraints.iter().any(|constraint| {
-                constraint.validated && constraint.proves_not_null.iter().any(|proven| proven == column)
+                let said = constraint.name.as_deref().is_some_and(|name| constraint.unknown && name.contains(column));
+                constraint.validated && (said || constraint.proves_not_null.iter().any(|proven| proven == column))
             })
         })
     }
@@ -317,6 +320,17 @@ impl World {
                 table.constraints.retain(|constraint| constraint.name.as_ref() != Some(name));
             }
             Change::Validate { name } => {
+                if !table.complete && !table.constraints.iter().any(|known| known.name.as_ref() == Some(name)) {
+                    table.constraints.push(KnownConstraint {
+                        name: Some(name.clone()),
+                        form: Form::Check,
+                        columns: Vec::new(),
+                        proves_not_null: Vec::new(),
+                        validated: true,
+                        unknown: true,
+                        references: None,
+                    });
+                }
                 for constraint in &mut table.constraints {
                     if constraint.name.as_ref() == Some(name) {
                         constraint.validated = true;
@@ -418,6 +432,7 @@ impl KnownTable {
             columns: constraint.columns.clone(),
             proves_not_null: constraint.proves_not_null.clone(),
             validated: validated && constraint.enforced,
+            unknown: false,
             references: constraint.references.as_ref().map(Key::of),
         });
     }

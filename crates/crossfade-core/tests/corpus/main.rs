@@ -6,5 +6,6 @@
 mod case;
 mod fixture;
 mod journal;
+mod lint;
 mod plans;
 mod runbooks;

@@ -15,6 +15,7 @@ pub(super) struct LintTable {
     big_tables: Option<Vec<String>>,
     small_tables: Option<Vec<String>>,
     small_rows: Option<u64>,
+    new_until_commit: Option<bool>,
     as_written: Option<bool>,
     in_transaction: Option<bool>,
     ignore: Option<Vec<String>>,
@@ -38,6 +39,7 @@ pub(super) fn read(table: LintTable) -> Result<LintSettings, Wrong> {
     settings.big_tables = table.big_tables.unwrap_or_default();
     settings.small_tables = table.small_tables.unwrap_or_default();
     settings.small_rows = table.small_rows.unwrap_or(settings.small_rows);
+    settings.new_until_commit = table.new_until_commit.unwrap_or(settings.new_until_commit);
     settings.as_written = table.as_written.unwrap_or(settings.as_written);
     settings.in_transaction = table.in_transaction.unwrap_or(settings.in_transaction);
     for (name, level) in table.rules.unwrap_or_default() {

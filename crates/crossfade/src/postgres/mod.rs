@@ -8,6 +8,7 @@ pub(crate) mod pooler;
 pub(crate) mod sizes;
 pub(crate) mod store;
 mod target;
+pub mod trace;
 
 pub use introspect::IntrospectError;
 pub use introspect::introspect;

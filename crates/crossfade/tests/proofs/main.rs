@@ -26,6 +26,7 @@ mod hooks;
 mod kill;
 mod laws;
 mod layouts;
+mod lint;
 mod live;
 mod locks;
 mod model;

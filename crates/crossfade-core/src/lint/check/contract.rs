@@ -24,7 +24,9 @@ pub(super) fn check(look: &mut Look<'_>) {
         Deed::RenameEnumValue { name, from } => {
             look.find("rename-enum-value", format!("'{from}' of {name} gets another name"), More::default());
         }
-        Deed::Alter { thing: Thing::Table, table, changes, .. } if !look.is_new(table) => {
+        Deed::Alter { thing: Thing::Table | Thing::ForeignTable | Thing::Type, table, changes, .. }
+            if !look.is_new(table) =>
+        {
             for change in changes {
                 if let Change::DropColumn { column, cascade, .. } = change {
                     drop_column(look, table, column, *cascade);

@@ -26,6 +26,7 @@ impl File {
                 let there = table.if_not_exists && world.tables.contains_key(&Key::of(&table.name));
                 if !there {
                     self.made.insert(Key::of(&table.name));
+                    self.made_here.push(Key::of(&table.name));
                 }
             }
             Deed::CreateMaterializedView { name, .. } => drop(self.made.insert(Key::of(name))),
@@ -85,6 +86,11 @@ impl File {
                 self.in_transaction = true;
             }
             Deed::Commit | Deed::Rollback => {
+                if matches!(act.deed, Deed::Rollback) {
+                    for table in std::mem::take(&mut self.made_here) {
+                        self.made.remove(&table);
+                    }
+                }
                 if self.begun.take().is_some() && !self.wrapped {
                     self.in_transaction = false;
                 }

@@ -60,6 +60,9 @@ fn control(look: &mut Look<'_>) {
         _ => return,
     };
     let twice = what == "BEGIN" && look.file.begun.is_some();
+    if what != "BEGIN" && look.file.begun.is_none() && !look.file.wrapped {
+        return look.find("transaction-in-file", format!("{what} without a BEGIN"), More::default());
+    }
     if (look.file.wrapped || twice) && !is_outer(look) {
         look.find("transaction-in-file", format!("{what} in a file that is a transaction"), More::default());
     }
@@ -98,7 +101,15 @@ fn wide(look: &mut Look<'_>, locks: &[(ObjectRef, LockMode)]) {
 
 /// What can't be run again where no transaction undoes it.
 fn retry(look: &mut Look<'_>) {
-    if look.file.in_transaction || look.file.statements < 2 || look.act.inside.is_some() {
+    let end = look.act.span.end;
+    let mut behind = look.acts.iter().filter(|act| act.span.start >= end);
+    // Where more comes behind the COMMIT, what was committed stays when that fails.
+    let goes_on = look.file.begun.is_some()
+        && behind.by_ref().any(|act| matches!(act.deed, Deed::Commit))
+        && behind.any(|act| !matches!(act.deed, Deed::Begin | Deed::Commit | Deed::Rollback | Deed::Comment));
+    let kept = goes_on && is_written_down(look);
+    let undone = look.file.in_transaction && (!goes_on || kept);
+    if undone || look.file.statements < 2 || look.act.inside.is_some() {
         return;
     }
     let what = match &look.act.deed {
@@ -110,11 +121,11 @@ fn retry(look: &mut Look<'_>) {
         Deed::CreateType { .. } => "CREATE TYPE",
         Deed::AddEnumValue { if_not_exists: false, .. } => "ADD VALUE",
         Deed::Drop { if_exists: false, .. } => "DROP",
-        Deed::Alter { changes, .. } => {
+        Deed::Alter { table, changes, .. } => {
             let fragile = |change: &Change| match change {
                 Change::AddColumn { if_not_exists, .. } => !if_not_exists,
                 Change::DropColumn { if_exists, .. } | Change::DropConstraint { if_exists, .. } => !if_exists,
-                Change::AddConstraint(_) => true,
+                Change::AddConstraint(constraint) => !dropped_before(look, table, constraint.name.as_deref()),
                 _ => false,
             };
             if !changes.iter().any(fragile) {
@@ -125,6 +136,29 @@ fn retry(look: &mut Look<'_>) {
         _ => return,
     };
     look.find("not-retryable", format!("{what} fails where it was done already"), More::default());
+}
+
+/// Whether the transaction that is open writes into a tool's history that it was done: then it is not run again.
+fn is_written_down(look: &Look<'_>) -> bool {
+    let histories = ["alembic_version", "schema_migrations", "flyway_schema_history", "goose_db_version"];
+    let begun = look.file.begun.map_or(0, |begun| begun.end);
+    let open = look.acts.iter().filter(|act| act.span.start >= begun);
+    let mut open = open.take_while(|act| !matches!(act.deed, Deed::Commit | Deed::Rollback));
+    open.any(|act| match &act.deed {
+        Deed::Update { table, .. } | Deed::Insert { table, .. } => histories.contains(&table.name.as_str()),
+        _ => false,
+    })
+}
+
+/// Whether a constraint of this name is dropped in front of this statement, where it is there.
+fn dropped_before(look: &Look<'_>, table: &ObjectRef, name: Option<&str>) -> bool {
+    let start = look.act.span.start;
+    look.acts.iter().filter(|act| act.span.end <= start).any(|act| match &act.deed {
+        Deed::Alter { table: other, changes, .. } if Key::of(other) == Key::of(table) => changes.iter().any(|change| {
+            matches!(change, Change::DropConstraint { name: dropped, if_exists: true } if Some(dropped.as_str()) == name)
+        }),
+        _ => false,
+    })
 }
 
 fn combine(look: &mut Look<'_>) {

@@ -107,7 +107,7 @@ ALTER TABLE users ADD CONSTRAINT users_age_check CHECK (age > 0) NOT VALID;",
         level: Some(Severity::Warning),
         title: "ADD COLUMN … REFERENCES",
         effect: "while the lock is asked for, nobody writes to the other table, and nobody uses this one; with a default both are read as a whole, too",
-        cost: Some(Cost::lock("orders", LockMode::AccessExclusive)),
+        cost: Some(Cost::scan("orders", LockMode::AccessExclusive)),
         setup: "CREATE TABLE users (id bigint PRIMARY KEY, email text);
 CREATE TABLE orders (id bigint PRIMARY KEY, total integer);",
         bad: "ALTER TABLE orders ADD COLUMN user_id bigint DEFAULT 1 REFERENCES users;",

@@ -52,4 +52,36 @@ pub(super) const RULES: &[Rule] = &[
         exceptions: "None for a rule that is switched off.",
         ..FILE
     },
+    Rule {
+        name: "traced-rewrite",
+        level: Some(Severity::Error),
+        title: "what the scratch server wrote anew, and no other rule knew of",
+        effect: "the table is written anew; nobody can read it or write to it until that is done",
+        bad: "ALTER TABLE users ALTER COLUMN id TYPE numeric;",
+        good: "ALTER TABLE users ADD COLUMN age integer;",
+        exceptions: "With `--trace` only.",
+        source: "the number of the table's file, before and after",
+        ..FILE
+    },
+    Rule {
+        name: "traced-scan",
+        title: "what the scratch server read as a whole under a strong lock, and no other rule knew of",
+        effect: "others wait for as long as the table is read",
+        bad: "ALTER TABLE users ALTER COLUMN email SET NOT NULL;",
+        good: "ALTER TABLE users ADD COLUMN age integer;",
+        exceptions: "With `--trace` only.",
+        source: "the server's own count of scans, before and after",
+        ..FILE
+    },
+    Rule {
+        name: "traced-failure",
+        level: Some(Severity::Error),
+        title: "what the scratch server refuses",
+        effect: "it will fail; what stands behind it was not traced",
+        bad: "ALTER TABLE nowhere ADD COLUMN age integer;",
+        good: "ALTER TABLE users ADD COLUMN age integer;",
+        exceptions: "With `--trace` only. What the statement needs beside the migrations must be on the scratch server.",
+        source: "the server's message",
+        ..FILE
+    },
 ];

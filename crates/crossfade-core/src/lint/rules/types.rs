@@ -49,7 +49,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "alter-type-of-key",
         title: "a type change on one side of a foreign key",
         effect: "both tables are locked, and where the comparison changes all rows are compared again",
-        cost: Some(Cost::lock("orders", LockMode::ShareRowExclusive)),
+        cost: Some(Cost::scan("orders", LockMode::AccessExclusive)),
         setup: "CREATE TABLE users (id integer PRIMARY KEY);
 CREATE TABLE orders (id bigint PRIMARY KEY, user_id integer REFERENCES users);",
         bad: "ALTER TABLE users ALTER COLUMN id TYPE bigint;",

@@ -3,6 +3,7 @@
 use pg_query::NodeEnum;
 
 use super::Act;
+use super::Deed;
 use super::body;
 use super::read::deed;
 use crate::sql::MAX_IDENT_BYTES;
@@ -29,6 +30,8 @@ pub(crate) struct Note {
 pub struct Script {
     /// What its statements do, in their order; those of a body behind the statement that they stand in.
     pub(crate) acts: Vec<Act>,
+    /// DO blocks.
+    pub(crate) blocks: Vec<Span>,
     /// Line comments.
     pub(crate) notes: Vec<Note>,
     /// Names that are longer than the server keeps.
@@ -40,7 +43,12 @@ pub struct Script {
 impl Script {
     /// Where its statements stand, without those in the bodies of others.
     pub fn statements(&self) -> impl Iterator<Item = Span> {
-        self.acts.iter().filter(|act| act.inside.is_none()).map(|act| act.span)
+        let mut spans: Vec<Span> = self.acts.iter().filter(|act| act.inside.is_none()).map(|act| act.span).collect();
+        // A DO block is known by what stands in it.
+        spans.extend(self.blocks.iter().copied());
+        spans.sort();
+        spans.dedup();
+        spans.into_iter()
     }
 }
 
@@ -128,12 +136,21 @@ fn read_parsed(text: &str, offset: usize, parsed: &pg_query::ParseResult, script
         let span = trimmed(text, start, end);
         let at = Span::new(span.start + offset, span.end + offset);
         match node {
-            NodeEnum::DoStmt(block) => body::block(block, span.of(text), at, script),
+            NodeEnum::DoStmt(block) => {
+                script.blocks.push(at);
+                body::block(block, span.of(text), at, script);
+            }
             NodeEnum::CreateFunctionStmt(function) => {
                 script.acts.push(Act { span: at, deed: deed(node), inside: None });
                 body::function(function, span.of(text), at, script);
             }
-            _ => script.acts.push(Act { span: at, deed: deed(node), inside: None }),
+            _ => {
+                script.acts.push(Act { span: at, deed: deed(node), inside: None });
+                // AND CHAIN begins the next one at once.
+                if matches!(node, NodeEnum::TransactionStmt(transaction) if transaction.chain) {
+                    script.acts.push(Act { span: at, deed: Deed::Begin, inside: None });
+                }
+            }
         }
     }
 }

@@ -45,6 +45,11 @@ impl Found {
         }
     }
 
+    /// Whether something is wrong with a file already.
+    pub fn has_errors(&self, path: &Path) -> bool {
+        self.files.iter().any(|file| file.path == path && file.findings.iter().any(Finding::is_error))
+    }
+
     /// About a file as a whole.
     fn about(&mut self, file: &SourceFile, finding: Finding) {
         self.put(&file.path, shown(&file.text), [finding]);

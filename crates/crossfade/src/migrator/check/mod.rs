@@ -7,6 +7,9 @@ mod plans;
 use std::path::Path;
 
 use crossfade_core::finding::Finding;
+use crossfade_core::lint::LintFinding;
+use crossfade_core::lint::Linter;
+use crossfade_core::lint::read_script;
 
 use self::base::Base;
 use self::compare::Found;
@@ -20,6 +23,7 @@ use crate::report::CheckReport;
 use crate::report::REPORT_FORMAT;
 use crate::scratch::ScratchPlace;
 use crate::source::Folder;
+use crate::source::SourceFile;
 use crate::stop::Stop;
 
 /// What `check` is to do.
@@ -65,6 +69,7 @@ pub(super) async fn check(
         compare::beside(&files, base, rules, &mut found);
     }
     compare::each(&new, rules, &mut found);
+    lint_new(migrator, &files, &report.new, &mut found);
     if let Some(place) = &options.scratch {
         if found.files.iter().any(|file| file.findings.iter().any(Finding::is_error)) {
             report.notes.push("nothing was planned: what is wrong with the files comes first".to_owned());
@@ -73,6 +78,36 @@ pub(super) async fn check(
         }
     }
     Ok(with(report, found))
+}
+
+/// What the rules of lint find in new files that can be read. What is run in phases is no finding here.
+fn lint_new(migrator: &Migrator, files: &[SourceFile], new: &[String], found: &mut Found) {
+    let settings = &migrator.config.lint;
+    let mut linter = Linter::new(settings);
+    for file in files {
+        let text = file.text.trim_start_matches('\u{feff}');
+        let findings = linter.file(text, &read_script(text));
+        let name = file.path.strip_prefix(".").unwrap_or(&file.path).display().to_string();
+        if !new.contains(&file.version) || settings.ignores(&name) || found.has_errors(&file.path) {
+            continue;
+        }
+        let dangers = findings.into_iter().filter(|finding| finding.phased.is_none());
+        found.put(&file.path, text, dangers.map(as_finding));
+    }
+}
+
+fn as_finding(finding: LintFinding) -> Finding {
+    let help = match finding.safe_sql {
+        Some(sql) => format!("write\n{sql}"),
+        None => format!("`crossfade explain {}` says what to write instead", finding.rule),
+    };
+    Finding {
+        rule: finding.rule,
+        severity: finding.level,
+        span: Some(finding.span),
+        message: format!("{}: {}", finding.message, finding.effect),
+        help: Some(help),
+    }
 }
 
 /// The folder; none where it does not add up, which is a finding of its own.

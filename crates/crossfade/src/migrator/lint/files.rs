@@ -6,18 +6,27 @@ use std::path::PathBuf;
 use super::super::Migrator;
 use crate::error::Error;
 use crate::error::Result;
+use crate::source::FileKind;
+use crate::source::SourceFile;
 
 /// A text that is looked at.
 pub(super) struct Text {
     pub path: PathBuf,
     pub text: String,
+    /// The version, where it is a migration of the folder that runs once.
+    pub version: Option<String>,
     /// Whether what is found in it is wanted; else it only says what is there already.
     pub asked: bool,
 }
 
 impl Text {
     fn new(path: PathBuf, text: &str, asked: bool) -> Text {
-        Text { path, text: text.trim_start_matches('\u{feff}').to_owned(), asked }
+        Text { path, text: text.trim_start_matches('\u{feff}').to_owned(), version: None, asked }
+    }
+
+    fn of(file: SourceFile, asked: bool) -> Text {
+        let version = (file.kind == FileKind::Versioned).then_some(file.version);
+        Text { version, ..Text::new(file.path, &file.text, asked) }
     }
 }
 
@@ -25,7 +34,7 @@ impl Text {
 pub(super) fn texts(migrator: &Migrator, paths: &[PathBuf]) -> Result<Vec<Text>> {
     if paths.is_empty() {
         let files = migrator.folder()?.files;
-        return Ok(files.into_iter().map(|file| Text::new(file.path, &file.text, true)).collect());
+        return Ok(files.into_iter().map(|file| Text::of(file, true)).collect());
     }
     if let Some(texts) = of_the_folder(migrator, paths) {
         return Ok(texts);
@@ -59,7 +68,7 @@ fn of_the_folder(migrator: &Migrator, paths: &[PathBuf]) -> Option<Vec<Text>> {
         .into_iter()
         .map(|file| {
             let is_asked = is_asked(&file.path);
-            Text::new(file.path, &file.text, is_asked)
+            Text::of(file, is_asked)
         })
         .collect();
     let known = |asked: &PathBuf| {

@@ -2,19 +2,26 @@
 
 mod files;
 mod since;
+mod tracing;
 
 use std::path::PathBuf;
 
+use crossfade_core::catalog::Catalog;
+use crossfade_core::journal::State;
 use crossfade_core::lint::Linter;
 use crossfade_core::lint::Script;
 use crossfade_core::lint::read_script;
 
 use self::files::Text;
 use self::since::Since;
+use self::tracing::Traces;
 use super::Migrator;
+use super::same_version;
 use crate::error::Result;
+use crate::postgres::lease::APPLICATION;
 use crate::report::LintReport;
 use crate::report::LintedFile;
+use crate::scratch::ScratchPlace;
 
 /// What `lint` is to do.
 #[derive(Clone, Debug, Default)]
@@ -23,19 +30,45 @@ pub struct LintOptions {
     pub paths: Vec<PathBuf>,
     /// Only what differs from this branch or commit.
     pub since: Option<String>,
+    /// Whether the database is asked for sizes, types and what hangs on what; then only what is pending there is looked at.
+    pub live: bool,
+    /// Where the statements are traced; none: they are not.
+    pub trace: Option<ScratchPlace>,
 }
 
 pub(super) async fn lint(migrator: &Migrator, options: &LintOptions) -> Result<LintReport> {
     let texts = files::texts(migrator, &options.paths)?;
     let since = options.since.as_ref().map(|name| Since::read(migrator, &options.paths, name)).transpose()?;
     let settings = &migrator.config.lint;
-    let mut linter = Linter::new(settings);
+    let (catalog, applied) = if options.live { live(migrator).await? } else { (None, Vec::new()) };
+    let mut linter = match catalog {
+        Some(catalog) => Linter::on(settings, catalog),
+        None => Linter::new(settings),
+    };
+    let is_applied = |text: &Text| {
+        text.version.as_ref().is_some_and(|version| applied.iter().any(|applied| same_version(applied, version)))
+    };
+    let scripts = read_all(&texts);
+    let traces = match &options.trace {
+        Some(place) => {
+            let asked = texts.iter().zip(&scripts).filter(|(text, _)| text.asked);
+            let places = asked.map(|(text, script)| (text.path.clone(), script.statements().collect())).collect();
+            Some(Traces::take(migrator, place, &places).await?)
+        }
+        None => None,
+    };
     let mut linted = Vec::new();
-    for (text, script) in texts.iter().zip(read_all(&texts)) {
+    for (text, script) in texts.iter().zip(scripts) {
+        if is_applied(text) {
+            continue;
+        }
         let mut findings = linter.file(&text.text, &script);
         if let (Some(since), true) = (&since, text.asked) {
             let Some(old) = since.text(&text.path)? else { continue };
             since::keep_new(&mut findings, (&text.text, &script), old.as_deref());
+        }
+        if let Some(traces) = &traces {
+            traces.witness(settings, &text.path, &mut findings);
         }
         let path = text.path.strip_prefix(".").unwrap_or(&text.path).display().to_string();
         if text.asked && !settings.ignores(&path) {
@@ -43,6 +76,18 @@ pub(super) async fn lint(migrator: &Migrator, options: &LintOptions) -> Result<L
         }
     }
     Ok(LintReport::of(linted))
+}
+
+/// The database's schema, and the versions that it has.
+async fn live(migrator: &Migrator) -> Result<(Option<Catalog>, Vec<String>)> {
+    let client = migrator.target.connect(APPLICATION).await?;
+    let store = migrator.store();
+    let rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
+    let known = rows.into_iter().filter(|row| row.state != State::RolledBack).map(|row| row.version);
+    let catalog = super::planning::catalog(&client, &store).await?;
+    // Whoever runs the files later, the tables are in use.
+    let catalog = Catalog { other_sessions: catalog.other_sessions.max(1), ..catalog };
+    Ok((Some(catalog), known.collect()))
 }
 
 /// Reads the texts on all cores; what they do to one another is told afterwards, one after the other.

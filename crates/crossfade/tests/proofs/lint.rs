@@ -1,0 +1,153 @@
+//! What the rules of lint say that statements cost, traced on every server; and lint with a database and with a trace.
+
+use crossfade::LintOptions;
+use crossfade::postgres::trace::trace;
+use crossfade::scratch::ScratchPlace;
+use crossfade_core::finding::Severity;
+use crossfade_core::lint::Evidence;
+use crossfade_core::lint::Rule;
+use crossfade_core::lint::read_script;
+use crossfade_core::lint::rules;
+
+use crate::project::Project;
+use crate::server::Database;
+use crate::server::Server;
+use crate::server::main_server;
+use crate::server::run;
+use crate::server::servers;
+
+/// What a rule claims beside what the server did, as far as they differ.
+async fn differences(server: &'static Server, client: &tokio_postgres::Client, rule: &Rule) -> Vec<String> {
+    let Some(cost) = rule.cost else { return Vec::new() };
+    let schema = rule.name.replace('-', "_");
+    let set = [
+        "DROP SCHEMA IF EXISTS archive CASCADE; CREATE SCHEMA ",
+        &schema,
+        "; SET search_path = ",
+        &schema,
+        ", pg_catalog; ",
+        rule.setup,
+    ]
+    .concat();
+    client.batch_execute(&set).await.expect("the schema before the example can be made");
+    let script = read_script(rule.bad);
+    let statements: Vec<&str> = script.statements().map(|span| span.of(rule.bad)).collect();
+    let traced = trace(client, &statements, false).await.expect("the server can be asked");
+    let place = format!("{}, PostgreSQL {}", rule.name, server.major());
+    let mut differences = Vec::new();
+    if let Some(failed) = &traced.failed {
+        differences.push(format!("{place}: {failed}"));
+        return differences;
+    }
+    let table = [&schema, ".", cost.table].concat();
+    let outside = traced.locks.is_empty();
+    let lock = traced.locks.get(&table).copied();
+    if !outside && lock != Some(cost.lock) {
+        differences.push(format!("{place}: the lock on {} is {lock:?}, and the rule says {}", cost.table, cost.lock));
+    }
+    let rewritten = traced.rewritten.contains(&table);
+    if rewritten != cost.rewrite {
+        differences.push(format!("{place}: {} written anew: {rewritten}", cost.table));
+    }
+    let scanned = traced.scanned.contains(&table);
+    if !outside && scanned != cost.scan {
+        differences.push(format!("{place}: {} read as a whole: {scanned}", cost.table));
+    }
+    differences
+}
+
+#[test]
+fn every_rule_costs_what_it_says() {
+    let on = |server: &'static Server| {
+        move || {
+            run(async move {
+                let database = Database::create(server).await;
+                let client = database.connect().await;
+                let fits = |rule: &&Rule| (rule.servers.0..=rule.servers.1).contains(&server.major());
+                let mut all = Vec::new();
+                for rule in rules::all().filter(fits) {
+                    all.extend(differences(server, &client, rule).await);
+                }
+                all
+            })
+        }
+    };
+    let differ: Vec<String> = std::thread::scope(|scope| {
+        let each: Vec<_> = servers().iter().map(|server| scope.spawn(on(server))).collect();
+        each.into_iter().flat_map(|thread| thread.join().expect("the trace ends")).collect()
+    });
+    assert!(differ.is_empty(), "{}", differ.join("\n"));
+}
+
+#[test]
+fn a_database_says_how_big_a_table_is_and_what_its_types_are() {
+    run(async {
+        let database = Database::create(main_server()).await;
+        let before = "CREATE TABLE big (id bigint PRIMARY KEY, name varchar(20), age integer);
+            INSERT INTO big SELECT i, 'n' || i, i FROM generate_series(1, 20000) AS i;
+            CREATE TABLE small (id bigint PRIMARY KEY, name varchar(20));
+            CREATE VIEW names AS SELECT name FROM small; ANALYZE";
+        database.run(before).await.expect("the tables are made");
+        let project = Project::new(
+            &database,
+            &[
+                ("001_wider.sql", "ALTER TABLE big ALTER COLUMN name TYPE varchar(40);"),
+                ("002_lock.sql", "LOCK TABLE big; LOCK TABLE small;"),
+                ("003_view.sql", "-- crossfade: direct we know\nALTER TABLE small ALTER COLUMN name TYPE varchar(40);"),
+                ("004_logged.sql", "ALTER TABLE big SET UNLOGGED;"),
+            ],
+        );
+        let options = LintOptions { live: true, ..LintOptions::default() };
+        let report = project.migrator.lint(&options).await.expect("it is looked at");
+        let shown: Vec<(String, Severity)> =
+            report.findings.iter().map(|place| (place.finding.rule.clone(), place.finding.level)).collect();
+        let expected = [
+            ("explicit-lock", Severity::Warning),
+            ("explicit-lock", Severity::Note),
+            ("alter-type-blocked", Severity::Error),
+            ("set-logged", Severity::Error),
+        ];
+        assert_eq!(shown, expected.map(|(rule, level)| (rule.to_owned(), level)), "{report:#?}");
+        assert!(report.findings.iter().all(|place| place.finding.evidence == Evidence::Catalog));
+        let blocked = report.findings[3].finding.blocked_for.clone().expect("its size is known");
+        assert_eq!((blocked.table.as_str(), blocked.rows), ("big", 20_000));
+        assert!(blocked.bytes > 500_000 && !blocked.time.is_zero(), "{blocked:?}");
+        // It made nothing.
+        assert_eq!(database.value("SELECT count(*) FROM pg_namespace WHERE nspname = 'crossfade'").await, "0");
+    });
+}
+
+#[test]
+fn a_trace_says_what_the_server_did() {
+    run(async {
+        let database = Database::create(main_server()).await;
+        let project = Project::new(
+            &database,
+            &[
+                (
+                    "001_users.sql",
+                    "CREATE DOMAIN short AS varchar(20);\nCREATE TABLE users (id integer PRIMARY KEY, name short, age integer);",
+                ),
+                (
+                    "002_types.sql",
+                    "-- crossfade: direct a\nALTER TABLE users ALTER COLUMN name TYPE text;\n-- crossfade: direct b\nALTER TABLE users ALTER COLUMN age TYPE bigint;\nDO $$ BEGIN EXECUTE 'ALTER TABLE users SET ' || 'UNLOGGED'; END $$;\nALTER TABLE nowhere ADD COLUMN a integer;",
+                ),
+            ],
+        );
+        let place = ScratchPlace::Private(Some(main_server().scratch.bin_dir().to_owned()));
+        let options = LintOptions { trace: Some(place), ..LintOptions::default() };
+        let report = project.migrator.lint(&options).await.expect("it is traced");
+        let shown: Vec<(usize, &str, Evidence)> = report
+            .findings
+            .iter()
+            .map(|place| (place.line, place.finding.rule.as_str(), place.finding.evidence))
+            .collect();
+        let expected = [
+            (4, "alter-type-rewrite", Evidence::Trace),
+            (5, "traced-rewrite", Evidence::Trace),
+            (5, "opaque-sql", Evidence::Text),
+            (6, "traced-failure", Evidence::Trace),
+        ];
+        assert_eq!(shown, expected, "{report:#?}");
+    });
+}
