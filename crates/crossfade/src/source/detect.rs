@@ -94,8 +94,9 @@ pub(super) fn layout_of(
             evidence.add(Layout::Flyway, &entry.path);
         }
     }
-    // One reader for both, and a file of tern without a way back has no marker.
-    if evidence.count(Layout::Tern) > 0 || evidence.count(Layout::UpDown) > evidence.count(Layout::Plain) {
+    // One reader for both, and a file of tern without a way back has no marker; one of node-pg-migrate may be without any.
+    let may_lack_markers = [Layout::Tern, Layout::NodePgMigrate].iter().any(|layout| evidence.count(*layout) > 0);
+    if may_lack_markers || evidence.count(Layout::UpDown) > evidence.count(Layout::Plain) {
         evidence.drop(Layout::Plain);
     } else if evidence.count(Layout::Plain) > 0 {
         evidence.drop(Layout::UpDown);

@@ -49,6 +49,7 @@ pub(super) fn up_name(layout: Layout) -> &'static str {
         | Layout::Dbmate
         | Layout::Goose
         | Layout::SqlMigrate
+        | Layout::NodePgMigrate
         | Layout::Tern
         | Layout::Graphile
         | Layout::Sqitch

@@ -21,6 +21,8 @@ pub enum Layout {
     Goose,
     /// `-- +migrate Up` and `-- +migrate Down` in one file.
     SqlMigrate,
+    /// `-- Up Migration` and `-- Down Migration` in one file.
+    NodePgMigrate,
     /// `---- create above / drop below ----` in one file.
     Tern,
     /// `NNN_name/migration.sql`.
@@ -35,7 +37,7 @@ pub enum Layout {
 
 impl Layout {
     /// Every layout.
-    pub const ALL: [Layout; 13] = [
+    pub const ALL: [Layout; 14] = [
         Layout::Plain,
         Layout::UpDown,
         Layout::Folders,
@@ -44,6 +46,7 @@ impl Layout {
         Layout::Dbmate,
         Layout::Goose,
         Layout::SqlMigrate,
+        Layout::NodePgMigrate,
         Layout::Tern,
         Layout::Prisma,
         Layout::Graphile,
@@ -62,6 +65,7 @@ impl Layout {
             Layout::Dbmate => "dbmate",
             Layout::Goose => "goose",
             Layout::SqlMigrate => "sql-migrate",
+            Layout::NodePgMigrate => "node-pg-migrate",
             Layout::Tern => "tern",
             Layout::Prisma => "prisma",
             Layout::Graphile => "graphile-migrate",
@@ -92,6 +96,7 @@ impl Layout {
             Layout::Dbmate => Some(Markers::Dbmate),
             Layout::Goose => Some(Markers::Goose),
             Layout::SqlMigrate => Some(Markers::SqlMigrate),
+            Layout::NodePgMigrate => Some(Markers::NodePgMigrate),
             Layout::Tern => Some(Markers::Tern),
             Layout::Plain
             | Layout::UpDown
@@ -118,6 +123,7 @@ pub(super) enum Markers {
     Dbmate,
     Goose,
     SqlMigrate,
+    NodePgMigrate,
     Tern,
 }
 
@@ -141,13 +147,25 @@ pub(super) enum Mark {
 }
 
 impl Markers {
-    const ALL: [Markers; 4] = [Markers::Dbmate, Markers::Goose, Markers::SqlMigrate, Markers::Tern];
+    const ALL: [Markers; 5] =
+        [Markers::Dbmate, Markers::Goose, Markers::SqlMigrate, Markers::NodePgMigrate, Markers::Tern];
 
     /// Whose markers a file holds.
     pub fn of(text: &str) -> Option<Markers> {
         Markers::ALL.into_iter().find(|markers| {
-            text.lines().any(|line| matches!(markers.read(line), Some(Mark::Up { .. } | Mark::Down { .. })))
+            let (up, down) = markers.ways(text);
+            match markers {
+                // They read like comments of anybody's: one alone is none.
+                Markers::NodePgMigrate => up && down,
+                Markers::Dbmate | Markers::Goose | Markers::SqlMigrate | Markers::Tern => up || down,
+            }
         })
+    }
+
+    /// Whether a text has the marker of each way.
+    pub fn ways(self, text: &str) -> (bool, bool) {
+        let marks = || text.lines().filter_map(|line| self.read(line));
+        (marks().any(|mark| matches!(mark, Mark::Up { .. })), marks().any(|mark| matches!(mark, Mark::Down { .. })))
     }
 
     pub fn layout(self) -> Layout {
@@ -155,6 +173,7 @@ impl Markers {
             Markers::Dbmate => Layout::Dbmate,
             Markers::Goose => Layout::Goose,
             Markers::SqlMigrate => Layout::SqlMigrate,
+            Markers::NodePgMigrate => Layout::NodePgMigrate,
             Markers::Tern => Layout::Tern,
         }
     }
@@ -165,6 +184,7 @@ impl Markers {
             Markers::Dbmate => Some("-- migrate:up"),
             Markers::Goose => Some("-- +goose Up"),
             Markers::SqlMigrate => Some("-- +migrate Up"),
+            Markers::NodePgMigrate => Some("-- Up Migration"),
             Markers::Tern => None,
         }
     }
@@ -175,12 +195,14 @@ impl Markers {
             Markers::Dbmate => "-- migrate:down",
             Markers::Goose => "-- +goose Down",
             Markers::SqlMigrate => "-- +migrate Down",
+            Markers::NodePgMigrate => "-- Down Migration",
             Markers::Tern => "---- create above / drop below ----",
         }
     }
 
-    /// What a line says, where it is a marker. Each tool looks at the beginning of the line.
+    /// What a line says, where it is a marker. Each tool looks at the beginning of the line, node-pg-migrate behind white space, too.
     pub fn read(self, line: &str) -> Option<Mark> {
+        let line = if self == Markers::NodePgMigrate { line.trim_start() } else { line };
         let body = line.strip_prefix("--")?.trim();
         match self {
             Markers::Dbmate => {
@@ -215,6 +237,15 @@ impl Markers {
                     "statementbegin" => Mark::Nothing,
                     _ => Mark::Unknown,
                 })
+            }
+            Markers::NodePgMigrate => {
+                let words = body.trim_start_matches(|c: char| c == '-' || c.is_whitespace()).to_lowercase();
+                let (way, rest) = words.split_once(char::is_whitespace)?;
+                match (way, rest.trim_start().starts_with("migration")) {
+                    ("up", true) => Some(Mark::Up { alone: false }),
+                    ("down", true) => Some(Mark::Down { alone: false }),
+                    _ => None,
+                }
             }
             Markers::Tern => match body.trim_matches('-').trim() {
                 "create above / drop below" if line.starts_with("----") => Some(Mark::Down { alone: false }),
@@ -272,6 +303,11 @@ mod tests {
             (Markers::Goose, "-- +gooses Up", None),
             (Markers::SqlMigrate, "-- +migrate Up notransaction", Some(Mark::Up { alone: true })),
             (Markers::SqlMigrate, "-- +migrate Down", Some(Mark::Down { alone: false })),
+            (Markers::NodePgMigrate, "-- Up Migration", up),
+            (Markers::NodePgMigrate, "  ---- UP   migration: users", up),
+            (Markers::NodePgMigrate, "-- Down Migration", Some(Mark::Down { alone: false })),
+            (Markers::NodePgMigrate, "-- Down", None),
+            (Markers::NodePgMigrate, "-- what the up migration does", None),
             (Markers::Tern, "---- create above / drop below ----", Some(Mark::Down { alone: false })),
             (Markers::Tern, "---- tern: disable-tx ----", Some(Mark::NoTransaction)),
             (Markers::Tern, "-- create above / drop below", None),
@@ -280,5 +316,7 @@ mod tests {
         }
         assert_eq!(Markers::of("-- a\n-- +goose Up\nSELECT 1;"), Some(Markers::Goose));
         assert_eq!(Markers::of("SELECT '\n -- migrate:up'"), None);
+        assert_eq!(Markers::of("-- Up migration of users\nSELECT 1;"), None);
+        assert_eq!(Markers::of("-- Up Migration\n-- Down Migration\n"), Some(Markers::NodePgMigrate));
     }
 }

@@ -108,7 +108,7 @@ impl Folder {
             }
             Layout::Flyway => two(format!("V{version}__{name}.sql"), format!("U{version}__{name}.sql")),
             Layout::Refinery => one(format!("V{version}__{name}.sql")),
-            Layout::Dbmate | Layout::Goose | Layout::SqlMigrate | Layout::Tern => {
+            Layout::Dbmate | Layout::Goose | Layout::SqlMigrate | Layout::NodePgMigrate | Layout::Tern => {
                 one(format!("{version}{separator}{name}.sql"))
             }
             Layout::Graphile => one(format!("{version}-{name}.sql")),
@@ -160,6 +160,7 @@ impl Folder {
             | Layout::Dbmate
             | Layout::Goose
             | Layout::SqlMigrate
+            | Layout::NodePgMigrate
             | Layout::Tern => None,
         }
     }
@@ -179,6 +180,7 @@ impl Folder {
             | Layout::Dbmate
             | Layout::Goose
             | Layout::SqlMigrate
+            | Layout::NodePgMigrate
             | Layout::Tern
             | Layout::Prisma
             | Layout::Graphile

@@ -239,6 +239,7 @@ fn read_from(medium: Medium<'_>, folder: &Path, layout: Option<Layout>) -> Resul
         | Layout::Dbmate
         | Layout::Goose
         | Layout::SqlMigrate
+        | Layout::NodePgMigrate
         | Layout::Tern
         | Layout::Atlas => {
             passed_over.append(&mut listing.passed_over);

@@ -35,9 +35,13 @@ fn first(layout: Layout, now: Duration) -> String {
         Layout::Plain | Layout::Tern | Layout::Sqitch => Style::Number(3),
         Layout::Flyway | Layout::Refinery => Style::Number(1),
         Layout::Graphile => Style::Number(6),
-        Layout::UpDown | Layout::Dbmate | Layout::Goose | Layout::SqlMigrate | Layout::Prisma | Layout::Atlas => {
-            Style::Time(14)
-        }
+        Layout::UpDown
+        | Layout::Dbmate
+        | Layout::Goose
+        | Layout::SqlMigrate
+        | Layout::NodePgMigrate
+        | Layout::Prisma
+        | Layout::Atlas => Style::Time(14),
         Layout::Folders => Style::DashedTime,
     };
     match style {

@@ -137,6 +137,7 @@ fn program(medium: Medium<'_>, layout: Layout, entry: &Entry) -> Result<Option<S
         | Layout::Refinery
         | Layout::Dbmate
         | Layout::SqlMigrate
+        | Layout::NodePgMigrate
         | Layout::Tern
         | Layout::Prisma
         | Layout::Graphile

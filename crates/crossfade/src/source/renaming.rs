@@ -114,6 +114,7 @@ pub(super) fn all_of(layout: Layout, file: &SourceFile) -> Vec<PathBuf> {
         | Layout::Dbmate
         | Layout::Goose
         | Layout::SqlMigrate
+        | Layout::NodePgMigrate
         | Layout::Tern
         | Layout::Graphile
         | Layout::Sqitch

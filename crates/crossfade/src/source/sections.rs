@@ -33,7 +33,10 @@ enum Way {
 pub(super) fn cut(markers: Markers, text: &str) -> Sections {
     let mut sections = Sections::default();
     let mut down = String::new();
-    let mut way = if markers.first().is_some() { Way::Head } else { Way::Up };
+    let (has_up, has_down) = markers.ways(text);
+    // node-pg-migrate takes a file without any marker as a whole.
+    let is_whole = markers == Markers::NodePgMigrate && !has_up && !has_down;
+    let mut way = if markers.first().is_some() && !is_whole { Way::Head } else { Way::Up };
     let (mut alone, mut up_alone, mut down_alone) = (false, false, false);
     for line in lines(text) {
         let Some(mark) = markers.read(line.text) else {
@@ -87,7 +90,9 @@ pub(super) fn cut(markers: Markers, text: &str) -> Sections {
         to.push_str(line.end());
         other.push_str(line.end());
     }
-    if let (Way::Head, Some(first), false) = (way, markers.first(), text.trim().is_empty()) {
+    // It takes one that has only a way back as a whole, too, and would do and undo.
+    let lacks_up = way == Way::Head || (markers == Markers::NodePgMigrate && has_down && !has_up);
+    if let (true, Some(first), false) = (lacks_up, markers.first(), text.trim().is_empty()) {
         sections.findings = vec![
             Finding::error("no-marker", Span::new(0, 0), format!("the file has no `{first}`"))
                 .help(format!("put `{first}` on a line of its own in front of the statements; {}", known(markers))),
@@ -116,6 +121,7 @@ fn known(markers: Markers) -> &'static str {
         Markers::Dbmate => "its markers are `-- migrate:up` and `-- migrate:down`",
         Markers::Goose => "its markers are `-- +goose Up`, `Down`, `StatementBegin`, `StatementEnd`, `NO TRANSACTION`",
         Markers::SqlMigrate => "its markers are `-- +migrate Up`, `Down`, `StatementBegin`, `StatementEnd`",
+        Markers::NodePgMigrate => "its markers are `-- Up Migration` and `-- Down Migration`",
         Markers::Tern => "its markers are `---- create above / drop below ----` and `---- tern: disable-tx ----`",
     }
 }
@@ -177,5 +183,10 @@ mod tests {
         assert_eq!(rules(&cut(Markers::Goose, "-- +goose Up\n-- +goose Dwn\nDROP TABLE a;\n")), ["unknown-marker"]);
         assert_eq!(rules(&cut(Markers::Goose, "-- +goose Up\n-- +goose ENVSUB ON\n")), ["variables"]);
         assert_eq!(rules(&cut(Markers::Dbmate, " \n\n")), Vec::<&str>::new());
+        // It would run the way back with the way forward.
+        assert_eq!(rules(&cut(Markers::NodePgMigrate, "SELECT 1;\n-- Down Migration\nDROP TABLE a;\n")), ["no-marker"]);
+        assert_eq!(rules(&cut(Markers::NodePgMigrate, "SELECT 1;\n-- Up Migration\n")), ["outside-of-sections"]);
+        let whole = cut(Markers::NodePgMigrate, "SELECT 1;\n");
+        assert_eq!((rules(&whole), whole.up.as_str(), whole.down.as_deref()), (Vec::new(), "SELECT 1;\n", None));
     }
 }

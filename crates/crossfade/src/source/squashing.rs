@@ -42,6 +42,7 @@ impl Folder {
             | Layout::Dbmate
             | Layout::Goose
             | Layout::SqlMigrate
+            | Layout::NodePgMigrate
             | Layout::Prisma => None,
             Layout::Tern => Some("tern's versions begin with 1 and have no gaps"),
             Layout::Graphile => Some("each of graphile-migrate's files holds the hash of the one before it"),
@@ -242,6 +243,7 @@ mod tests {
         let dbmate = |up: &str| format!("-- migrate:up\n{up}\n-- migrate:down\nSELECT 0;\n");
         let goose = |up: &str| format!("-- +goose Up\n{up}\n-- +goose Down\nSELECT 0;\n");
         let sql_migrate = |up: &str| format!("-- +migrate Up\n{up}\n-- +migrate Down\nSELECT 0;\n");
+        let node = |up: &str| format!("-- Up Migration\n{up}\n-- Down Migration\nSELECT 0;\n");
         let (a, b) = ("SELECT 1;", "SELECT 2;");
         let cases = [
             (Layout::UpDown, [("1_a.up.sql", a.to_owned()), ("2_b.up.sql", b.to_owned())]),
@@ -254,6 +256,7 @@ mod tests {
             (Layout::Dbmate, [("1_a.sql", dbmate(a)), ("2_b.sql", dbmate(b))]),
             (Layout::Goose, [("1_a.sql", goose(a)), ("2_b.sql", goose(b))]),
             (Layout::SqlMigrate, [("1_a.sql", sql_migrate(a)), ("2_b.sql", sql_migrate(b))]),
+            (Layout::NodePgMigrate, [("1_a.sql", node(a)), ("2_b.sql", node(b))]),
         ];
         for (layout, files) in cases {
             let files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (*name, text.as_str())).collect();

@@ -198,6 +198,13 @@ fn markers_in_one_file() {
     );
     check(
         &[
+            ("1414549381268_a.sql", "-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2;\n"),
+            ("1414549381269_b.sql", "SELECT 1;\n"),
+        ],
+        "node-pg-migrate\n1414549381268 \"a\" 1414549381268_a.sql <- 1414549381268_a.sql\n1414549381269 \"b\" 1414549381269_b.sql",
+    );
+    check(
+        &[
             ("001_a.sql", "SELECT 1;\n---- create above / drop below ----\nSELECT 2;\n"),
             ("002_b.sql", SQL),
             ("003_c.sql", "SELECT '{{ .x }}';"),

@@ -112,6 +112,11 @@ fn files(layout: Layout, change: Change) -> (String, Option<String>, Vec<(String
             let text = format!("\n-- +migrate Up{option}\n{up}\n\n-- +migrate Down{option}\n{down}\n");
             one(format!("{number:03}-{name}.sql"), text, true)
         }
+        Layout::NodePgMigrate => {
+            let option = if alone { "-- crossfade: no-transaction\n" } else { "" };
+            let text = format!("-- Up Migration\n{option}{up}\n\n-- Down Migration\n{option}{down}\n");
+            one(format!("141454938126{number}_{name}.sql"), text, true)
+        }
         Layout::Tern => {
             let option = if alone { "---- tern: disable-tx ----\n" } else { "" };
             one(format!("{file}.sql"), format!("{option}{up}\n\n---- create above / drop below ----\n\n{down}\n"), true)
