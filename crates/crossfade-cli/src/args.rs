@@ -81,7 +81,7 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Make crossfade.toml and the folder for migrations
-    Init,
+    Init(InitArgs),
     /// Make the next numbered migration file
     New(NewArgs),
     /// Show every migration, its state, its progress and what it waits for
@@ -142,6 +142,14 @@ pub enum Command {
     Demo(DemoArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
+}
+
+/// Of `init`.
+#[derive(Debug, Args)]
+pub struct InitArgs {
+    /// Make build.rs, too: with it a program that embeds its migrations is built again when one is added
+    #[arg(long)]
+    pub build_script: bool,
 }
 
 /// Of `new`.

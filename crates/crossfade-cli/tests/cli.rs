@@ -99,6 +99,19 @@ fn init_and_new() {
     let made = json(&call(at, &[], &["init", "--json"]).out);
     assert_eq!(made["kept"], serde_json::json!(["crossfade.toml", "migrations"]));
 
+    let ran = call(at, &[], &["init", "--build-script"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(0), "build.rs\n"));
+    let script = std::fs::read_to_string(at.join("build.rs")).unwrap();
+    assert!(script.contains("fn main() {\n    println!(\"cargo::rerun-if-changed=migrations\");\n}\n"), "{script}");
+    std::fs::write(at.join("build.rs"), "fn main() {}\n").unwrap();
+    let ran = call(at, &[], &["init", "--build-script"]);
+    assert!(
+        ran.err.contains("unless it stands there: println!(\"cargo::rerun-if-changed=migrations\");"),
+        "{}",
+        ran.err
+    );
+    assert_eq!(std::fs::read_to_string(at.join("build.rs")).unwrap(), "fn main() {}\n");
+
     let ran = call(at, &[], &["new", "Create users", "--down"]);
     let (up, down) = ("migrations/001_create_users.sql", "migrations/001_create_users_down.sql");
     assert_eq!((ran.code, ran.out), (Some(0), format!("{up}\n{down}\n")));

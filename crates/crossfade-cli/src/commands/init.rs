@@ -10,6 +10,7 @@ use crossfade::config::CONFIG_FILE;
 use serde::Serialize;
 
 use super::Context;
+use crate::args::InitArgs;
 
 /// Every key with its default, as a comment.
 const TEMPLATE: &str = r#"# Crossfade's configuration. Every key has a default, which stands here as a comment.
@@ -39,6 +40,12 @@ const TEMPLATE: &str = r#"# Crossfade's configuration. Every key has a default, 
 # duty = 0.7
 "#;
 
+/// Cargo's script of a package.
+const BUILD_SCRIPT: &str = "build.rs";
+
+const BUILD_HEAD: &str =
+    "//! Builds again when a migration is added or taken away: the compiler sees only those that it knows.\n\n";
+
 /// What `init` did.
 #[derive(Debug, Serialize)]
 struct Made {
@@ -47,7 +54,7 @@ struct Made {
     kept: Vec<String>,
 }
 
-pub(super) fn run(context: &Context) -> Result<u8> {
+pub(super) fn run(args: &InitArgs, context: &Context) -> Result<u8> {
     let dir = &context.global.dir;
     let mut made = Made { format: crossfade::report::REPORT_FORMAT, created: Vec::new(), kept: Vec::new() };
     std::fs::create_dir_all(dir)
@@ -59,6 +66,13 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     std::fs::create_dir_all(&migrations)
         .map_err(|error| Error::failed(format!("could not make {}", migrations.display())).caused_by(error))?;
     note(&mut made, &migrations, is_new);
+    let script = dir.join(BUILD_SCRIPT);
+    let watch = watched(migrations.strip_prefix(dir).unwrap_or(&migrations));
+    let is_kept = args.build_script && {
+        let is_new = create_file(&script, &format!("{BUILD_HEAD}fn main() {{\n    {watch}\n}}\n"))?;
+        note(&mut made, &script, is_new);
+        !is_new
+    };
     if context.screen.is_json() {
         context.screen.document(&made)?;
         return Ok(0);
@@ -66,9 +80,17 @@ pub(super) fn run(context: &Context) -> Result<u8> {
     for path in &made.kept {
         context.screen.say(&format!("{path} is there already, and was left as it is"));
     }
+    if is_kept {
+        context.screen.say(&format!("put this into its main function, unless it stands there: {watch}"));
+    }
     context.screen.print(&made.created.iter().map(|path| format!("{path}\n")).collect::<String>())?;
     context.screen.say("next: crossfade new NAME, write plain SQL into the file, crossfade migrate");
     Ok(0)
+}
+
+/// What makes Cargo look at the folder.
+fn watched(folder: &Path) -> String {
+    format!("println!({:?});", format!("cargo::rerun-if-changed={}", folder.display()))
 }
 
 fn note(made: &mut Made, path: &Path, is_new: bool) {

@@ -160,7 +160,7 @@ fn time_of(option: &str, text: &str) -> Result<Duration> {
 /// Runs a command and returns its exit code.
 pub async fn run(command: Command, context: &Context) -> Result<u8> {
     match command {
-        Command::Init => init::run(context),
+        Command::Init(args) => init::run(&args, context),
         Command::New(args) => new::run(&args, context),
         Command::Status(args) => status::run(&args, context).await,
         Command::History(args) => history::run(args, context).await,
