@@ -7,6 +7,7 @@ use super::Operation;
 use super::Role;
 use crate::catalog::Catalog;
 use crate::catalog::Column;
+use crate::catalog::ConstraintKind;
 use crate::catalog::Table;
 use crate::finding::Finding;
 use crate::migration::Statement;
@@ -46,6 +47,16 @@ pub(super) fn key_of<'a>(relation: &'a Table, rows: &RowsStatement) -> Option<Ve
 }
 
 impl ChangeRows {
+    /// Whether one row's result may hang on another's: where no two rows may have the same values, and where the user's triggers fire.
+    fn is_in_order(&self, cx: &PlanContext<'_>, target: &Table) -> bool {
+        let set = |columns: &[String]| columns.iter().any(|column| self.rows.set.contains(column));
+        cx.catalog.tree(target).into_iter().chain([target]).any(|relation| {
+            relation.triggers.iter().any(|trigger| trigger.enabled)
+                || relation.indexes.iter().any(|index| index.unique && set(&index.columns))
+                || relation.constraints.iter().any(|known| known.kind == ConstraintKind::Exclude && set(&known.columns))
+        })
+    }
+
     /// The undo as it is written, in one transaction.
     fn undo_at_once(&self, cx: &PlanContext<'_>) -> Option<Action> {
         let undo = self.statement.undo.as_ref()?;
@@ -120,6 +131,7 @@ impl Operation for ChangeRows {
             target,
             swept,
             parts: parts(cx, swept, &self.rows, self.left.as_ref(), steps.bounds()),
+            in_order: target.is_none_or(|target| self.is_in_order(cx, target)),
             rest: self.left.as_ref().and_then(|left| self.rows.on_all(&self.swept.name, left)),
             undo,
             hazards: hazards

@@ -97,6 +97,8 @@ pub struct RowsStep<'a> {
     pub parts: Vec<(Part<'a>, Sql)>,
     /// By blocks, a row that is written meanwhile may move behind the cursor: this finds those that are left, in one statement.
     pub rest: Option<Sql>,
+    /// Whether one row's result may hang on another's, so that it goes by one worker.
+    pub in_order: bool,
     /// What takes it back.
     pub undo: Option<Action>,
     /// Dangers that remain.
@@ -132,6 +134,11 @@ impl StepsBuilder<'_> {
     /// A statement of the user's over a big table, in chunks.
     pub(crate) fn rows(&mut self, rows: RowsStep<'_>) {
         let mut backfill = rows_backfill(rows.swept, rows.parts, self.bounds());
+        backfill.in_order = rows.in_order && backfill.units.iter().all(|unit| unit.keys.is_none());
+        if backfill.in_order {
+            // Stripes go through a page more than once.
+            backfill.units.iter_mut().for_each(|unit| unit.stripes = 1);
+        }
         let mut locks: Vec<TableLock> =
             rows.target.map(|target| self.tree_locks(target, LockMode::RowExclusive)).unwrap_or_default();
         for lock in self.tree_locks(rows.swept, LockMode::AccessShare) {

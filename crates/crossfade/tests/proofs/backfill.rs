@@ -518,3 +518,39 @@ fn a_big_backfill_leaves_statistics_and_no_dead_rows() {
         }
     });
 }
+
+/// Done twice to a row it is done once, so it needs no key, and no order: each worker has its segments.
+#[test]
+fn an_update_without_a_key_is_swept_by_several_workers_and_a_killed_one_is_finished() {
+    run(async {
+        let before = "CREATE TABLE t (v integer, w integer, pad text);
+            INSERT INTO t SELECT g, 0, repeat('p', 400) FROM generate_series(1, 45000) AS g; ANALYZE t;";
+        let mut most_lanes = 0;
+        for writes in [5, 8, 12] {
+            let database = database(before).await;
+            let project = Project::new(&database, &[("001_case.sql", "UPDATE t SET w = v * 2;")]);
+            let died = Command::Migrate.on(&project.migrator.clone().crashing_after(writes)).await;
+            assert!(died.is_err_and(|said| said.contains("crashed here")), "after {writes}");
+            let lanes = database.value("SELECT count(*)::text FROM crossfade.cursors").await;
+            most_lanes = most_lanes.max(lanes.parse::<u32>().expect("a number"));
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)), "after {writes}");
+            let wrong = "SELECT count(*)::text FROM t WHERE w IS DISTINCT FROM v * 2";
+            assert_eq!(database.value(wrong).await, "0", "after {writes}");
+        }
+        assert!(most_lanes > 1, "no run had two segments under way");
+    });
+}
+
+/// In the order of the blocks each place is free when a row wants it; with two segments the second one's first row would wait for the first one's last.
+#[test]
+fn an_update_of_a_unique_column_goes_by_one_worker_in_order() {
+    run(async {
+        let before = "CREATE TABLE t (v integer, w integer UNIQUE, pad text);
+            INSERT INTO t SELECT g, g + 1, repeat('p', 400) FROM generate_series(1, 45000) AS g; ANALYZE t;";
+        let database = database(before).await;
+        let project = Project::new(&database, &[("001_case.sql", "UPDATE t SET w = v;")]);
+        let died = Command::Migrate.on(&project.migrator.clone().crashing_after(8)).await;
+        assert!(died.is_err_and(|said| said.contains("crashed here")));
+        assert_eq!(database.value("SELECT count(*)::text FROM crossfade.cursors").await, "1");
+    });
+}
