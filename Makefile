@@ -9,7 +9,7 @@ SEED := $(shell date +%s)
 ROWS := 100000
 TURNS := 3
 
-.PHONY: help demo test soak bench bench-runner build lint laws clean
+.PHONY: help demo test soak bench bench-runner bench-lint build lint laws clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -40,6 +40,11 @@ bench: ## the backfill beside one big UPDATE and batches by hand, as a table of 
 bench-runner: ## 1,000 small migrations beside sqlx-cli and dbmate, and status with a long history
 	@installed=$$(scripts/setup) && export CROSSFADE_PG_BIN=$$installed $$(scripts/bench-tools) && \
 	set -x && cargo bench -p crossfade-cli --bench runner
+
+bench-lint: ## lint of 1,000 files, beside squawk
+	@scripts/setup > /dev/null
+	cargo build --release
+	scripts/bench-lint $(TARGET)/release/crossfade $(TURNS)
 
 build: ## the release binary
 	@scripts/setup > /dev/null

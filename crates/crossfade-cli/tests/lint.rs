@@ -66,3 +66,21 @@ fn the_configuration_says_how_bad_a_rule_is() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("crossfade.toml:2:1: there is no rule `no-such-rule`"));
 }
+
+#[test]
+fn a_rule_is_explained_and_one_that_is_not_there_is_wrong_use() {
+    let explain = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_crossfade"));
+        command.arg("explain").args(arguments).env_clear().output().expect("the program starts")
+    };
+    let page = explain(&["drop-index-blocking"]);
+    assert_eq!(page.status.code(), Some(0));
+    assert!(out(&page).contains("DROP INDEX CONCURRENTLY users_name;"), "{}", out(&page));
+    let list = explain(&[]);
+    assert!(out(&list).contains("drop-index-blocking") && out(&list).contains("Partitions"), "{}", out(&list));
+    let json: serde_json::Value = serde_json::from_str(&out(&explain(&["truncate", "--json"]))).expect("it is JSON");
+    assert_eq!((json["lock"].as_str(), json["level"].as_str()), (Some("access_exclusive"), Some("error")));
+    let wrong = explain(&["drop-index"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("is it drop-index-blocking?"));
+}

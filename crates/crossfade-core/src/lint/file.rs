@@ -139,6 +139,11 @@ impl<'a> Look<'a> {
         self.file.made.contains(&Key::of(table))
     }
 
+    /// The statement's own text; none in a body, where it may be cut out of a text.
+    pub fn written(&self) -> Option<&'a str> {
+        self.act.inside.is_none().then(|| self.act.span.of(self.text))
+    }
+
     /// Who runs the file.
     pub fn runner(&self) -> Runner {
         if self.settings.as_written { Runner::Other } else { Runner::Crossfade }

@@ -201,3 +201,32 @@ fn it_goes_on_behind_what_is_no_sql() {
     let settings = another_tool();
     assert_eq!(names(&settings, &[TABLES, "ALTER TABEL x;\nTRUNCATE users;"]), ["syntax", "truncate"]);
 }
+
+#[test]
+fn the_safe_sql_can_be_pasted() {
+    let settings = another_tool();
+    let cases = [
+        "ALTER TABLE users ADD CONSTRAINT adult CHECK (age >= 0)",
+        "ALTER TABLE orders ADD CONSTRAINT f FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE",
+        "CREATE UNIQUE INDEX i ON users USING btree (lower(email)) WHERE age > 0",
+        "ALTER TABLE users ALTER COLUMN email SET NOT NULL",
+        "ALTER TABLE users ADD CONSTRAINT k UNIQUE (email, age)",
+        "ALTER TABLE users ADD COLUMN handle text UNIQUE",
+        "DROP INDEX orders_user",
+        "REINDEX TABLE users",
+    ];
+    let shown: Vec<String> = cases
+        .iter()
+        .map(|case| {
+            let found = found(&settings, &[TABLES, case]);
+            let safe: Vec<String> = found.into_iter().filter_map(|finding| finding.safe_sql).collect();
+            assert!(!safe.is_empty(), "{case} has no safe form");
+            for text in &safe {
+                let script = read_script(text);
+                assert!(script.errors.is_empty(), "{text}: {:?}", script.errors);
+            }
+            format!("{case}\n  -> {}", safe.join("\n").replace('\n', "\n     "))
+        })
+        .collect();
+    insta::assert_snapshot!(shown.join("\n"));
+}

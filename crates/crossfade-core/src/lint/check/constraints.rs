@@ -15,6 +15,7 @@ use super::super::world::Key;
 
 use super::super::file::Runner;
 use crate::sql::act::NewConstraint;
+use crate::sql::act::not_valid;
 
 pub(super) fn check(look: &mut Look<'_>) {
     match &look.act.deed {
@@ -272,11 +273,7 @@ fn add(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstraint) {
     }
     match constraint.form {
         Form::Check if !constraint.not_valid && constraint.enforced => {
-            let safe = name.as_ref().map(|name| {
-                let name = Ident::new(name.as_str());
-                let add = sql!("ALTER TABLE {} ADD CONSTRAINT {} … NOT VALID;", on, name);
-                sql!("{}\n-- in another transaction\nALTER TABLE {} VALIDATE CONSTRAINT {};", add, on, name)
-            });
+            let safe = in_two_steps(look, table, constraint);
             look.find("add-check-validating", format!("{shown} of {table} is checked for every row"), of(table, safe));
         }
         Form::ForeignKey => foreign_key(look, table, constraint, partitioned, &shown),
@@ -332,8 +329,16 @@ fn add(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstraint) {
     }
 }
 
+/// NOT VALID, then VALIDATE: of a statement that adds nothing else, and whose constraint has a name.
+fn in_two_steps(look: &Look<'_>, table: &ObjectRef, constraint: &NewConstraint) -> Option<sql::Sql> {
+    let alone = matches!(&look.act.deed, Deed::Alter { changes, .. } if changes.len() == 1);
+    let name = Ident::new(constraint.name.as_deref().filter(|_| alone)?);
+    let add = not_valid(look.written()?);
+    let validate = sql!("ALTER TABLE {} VALIDATE CONSTRAINT {};", written(table), name);
+    Some(sql!("{};\n-- in another transaction\n{}", add, validate))
+}
+
 fn foreign_key(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstraint, partitioned: bool, shown: &str) {
-    let on = written(table);
     let to = constraint.references.as_ref().map(ToString::to_string).unwrap_or_default();
     if constraint.not_valid {
         if partitioned && !look.server(18) {
@@ -341,11 +346,7 @@ fn foreign_key(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstrain
             look.find("foreign-key-not-valid-partitioned", message, of(table, None));
         }
     } else if constraint.enforced {
-        let safe = constraint.name.as_ref().map(|name| {
-            let name = Ident::new(name.as_str());
-            let add = sql!("ALTER TABLE {} ADD CONSTRAINT {} FOREIGN KEY … NOT VALID;", on, name);
-            sql!("{}\n-- in another transaction\nALTER TABLE {} VALIDATE CONSTRAINT {};", add, on, name)
-        });
+        let safe = in_two_steps(look, table, constraint).filter(|_| !partitioned || look.server(18));
         let message = format!("every row of {table} is looked up in {to}");
         look.find("add-foreign-key-validating", message, of(table, safe));
     }

@@ -14,6 +14,7 @@ use super::super::world::Key;
 
 use super::super::file::Runner;
 use crate::sql::act::NewIndex;
+use crate::sql::act::concurrently;
 
 pub(super) fn check(look: &mut Look<'_>) {
     match &look.act.deed {
@@ -86,7 +87,7 @@ fn create(look: &mut Look<'_>, index: &NewIndex) {
         look.find(
             "create-index-blocking",
             format!("an index is built on {table} while nobody can write to it"),
-            of(None),
+            of(look.written().filter(|_| !partitioned).and_then(concurrently).map(|sql| sql!("{};", sql))),
         );
         if partitioned {
             look.find(

@@ -7,6 +7,7 @@ mod body;
 mod change;
 mod read;
 mod rows;
+mod safe;
 mod script;
 
 pub use change::Change;
@@ -16,6 +17,8 @@ pub use change::NewConstraint;
 pub use change::NewDefault;
 pub use change::Trigger;
 pub use rows::Reach;
+pub use safe::concurrently;
+pub use safe::not_valid;
 pub use script::Script;
 pub use script::read_script;
 
