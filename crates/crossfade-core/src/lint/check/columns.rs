@@ -92,7 +92,11 @@ fn added(look: &mut Look<'_>, table: &ObjectRef, column: &NewColumn) {
                 let message = format!("{what} comes with a {key}");
                 let build = sql!("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({});", index, on, name);
                 let take = sql!("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {};", on, index, key, index);
-                look.find("add-column-inline-unique", message, more(Some(sql!("-- the column without {} first, then\n{}\n{}", key, build, take))));
+                look.find(
+                    "add-column-inline-unique",
+                    message,
+                    more(Some(sql!("-- the column without {} first, then\n{}\n{}", key, build, take))),
+                );
             }
             Form::Check | Form::ForeignKey | Form::Exclude | Form::NotNull => {}
         }
