@@ -1,4 +1,5 @@
-//! What somebody makes on the copy of a renamed column while old and new code live: it would go with the copy, so contract names it and waits.
+//! What somebody makes on a column that goes while old and new code live: the copy of a renamed one, or one whose type changes. It would go with
+//! the column, so contract names it and waits.
 
 use crossfade::ErrorKind;
 use crossfade_core::journal::State;
@@ -103,5 +104,55 @@ fn what_is_made_on_the_copy_between_two_runs_of_contract_is_found_too() {
             tried += 1;
         }
         assert!(tried > 3, "it was tried at {tried} places");
+    });
+}
+
+/// What is made by hand on a column whose type changes, how contract names it, and what takes it away.
+const MADE_ON_OLD: [(&str, &str, &str); 6] = [
+    ("CREATE INDEX by_hand ON \"T\" (n)", "index by_hand is on n of", "DROP INDEX by_hand"),
+    ("CREATE INDEX by_hand ON \"T\" (v, (n + 1))", "index by_hand is on n of", "DROP INDEX by_hand"),
+    ("CREATE INDEX by_hand ON p_1 (id) WHERE n > 3", "index by_hand is on n of", "DROP INDEX by_hand"),
+    (
+        "ALTER TABLE \"T\" ADD CONSTRAINT by_hand UNIQUE (n)",
+        "constraint by_hand on table \"T\" is on n of",
+        "ALTER TABLE \"T\" DROP CONSTRAINT by_hand",
+    ),
+    (
+        "ALTER TABLE \"T\" ADD CONSTRAINT by_hand CHECK (n > 0) NOT VALID",
+        "constraint by_hand on table \"T\" is on n of",
+        "ALTER TABLE \"T\" DROP CONSTRAINT by_hand",
+    ),
+    (
+        "ALTER TABLE p ADD CONSTRAINT by_hand CHECK (n > 0)",
+        "constraint by_hand on table p is on n of",
+        "ALTER TABLE p DROP CONSTRAINT by_hand",
+    ),
+];
+
+#[test]
+fn what_is_made_by_hand_on_a_column_whose_type_changes_holds_contract_up_and_is_named() {
+    const RETYPE: &str = "ALTER TABLE \"T\" ALTER COLUMN n TYPE bigint; ALTER TABLE p ALTER COLUMN n TYPE bigint;";
+    run(async {
+        for server in servers() {
+            let database = Database::create(server).await;
+            database.run(BEFORE).await.expect("it is SQL");
+            database.run("CREATE INDEX p_n ON p (n); ALTER TABLE \"T\" ADD CHECK (n < 1000)").await.expect("it is SQL");
+            let project = Project::new(&database, &[("001_case.sql", RETYPE)]);
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Ready)));
+            // A new partition has what its parent has, and that is known.
+            database.run("CREATE TABLE p_2 PARTITION OF p FOR VALUES FROM (200) TO (300)").await.expect("it is made");
+            for (make, named, drop) in MADE_ON_OLD {
+                database.run(make).await.unwrap_or_else(|error| panic!("{make}: {error}"));
+                let contract = Command::Contract.watched(&project.migrator, &mut Watch::default()).await;
+                let error = contract.expect_err("it would be lost");
+                let said = said(&error);
+                assert_eq!(error.kind(), ErrorKind::Refused, "{said}");
+                assert!(said.contains(named), "{make} on {}: {said}", server.major());
+                assert!(said.contains("make it anew"), "{said}");
+                database.run(drop).await.expect("it is dropped");
+            }
+            assert_eq!(Command::Contract.on(&project.migrator).await, Ok(Some(State::Contracted)));
+            assert_eq!(Command::Rollback.on(&project.migrator).await, Ok(Some(State::RolledBack)));
+        }
     });
 }

@@ -10,6 +10,7 @@ mod column;
 mod foreign_key;
 mod index;
 mod late_key;
+mod made_since;
 mod partitions;
 mod sequence;
 mod swap;
@@ -24,6 +25,7 @@ use super::Operation;
 use super::claim;
 use super::sync_refusals;
 use super::unknown_columns;
+use super::whole::guard;
 use crate::catalog::Catalog;
 use crate::catalog::Column;
 use crate::catalog::ConstraintKind;
@@ -40,6 +42,7 @@ use crate::sql::Span;
 use crate::sql::Sql;
 use crate::sql::TableName;
 use crate::step::Claim;
+use crate::step::Phase;
 use foreign_key::ForeignKey;
 use index::IndexTree;
 
@@ -241,7 +244,10 @@ impl Operation for AlterType {
             }
         }
         for part in &parts {
-            let (go, back) = part.swap();
+            let (mut go, back) = part.swap();
+            let since = part.nothing_made_since();
+            go.insert(0, guard(&since));
+            steps.early_assert(Phase::Contract, since);
             let table = &part.table.name;
             let columns: Vec<&str> = part.columns.iter().map(|retype| retype.column.name.as_str()).collect();
             let columns = columns.join(", ");

@@ -1,0 +1,67 @@
+//! Indexes and constraints that somebody made on the old column while old and new code live. The plan does not know them: they would stay with
+//! the column that is retired, unseen, and go with it at purge. So contract names them and waits.
+
+use super::Part;
+use crate::sql;
+use crate::sql::Ident;
+use crate::sql::Literal;
+use crate::sql::Sql;
+use crate::step::Assert;
+
+/// How our own names begin.
+const OWN: &str = "_cf_";
+
+impl Part<'_> {
+    /// Nothing is on the old columns but what was there when the plan was made.
+    pub(super) fn nothing_made_since(&self) -> Assert {
+        let table = &self.table.name;
+        let relations = self.cx.catalog.tree(self.table);
+        let pair = |schema: &Ident, name: &str| {
+            sql!("({}, {})", Literal(schema.as_str().to_owned()), Literal(name.to_owned()))
+        };
+        // An index of a constraint goes by both names, which may differ.
+        let known = relations.iter().flat_map(|relation| {
+            let schema = &relation.name.schema;
+            let indexes = relation.indexes.iter().map(|index| index.name.as_str());
+            let constraints = relation.constraints.iter().map(|constraint| constraint.name.as_str());
+            indexes.chain(constraints).map(|name| pair(schema, name)).collect::<Vec<_>>()
+        });
+        let known = Sql::join(std::iter::once(sql!("('', '')")).chain(known), ", ");
+        let columns: Vec<&str> = self.columns.iter().map(|retype| retype.column.name.as_str()).collect();
+        let old = Sql::join(columns.iter().map(|name| sql!("{}", Literal((*name).to_owned()))), ", ");
+        let whole = Literal(sql!("{}", table).to_string());
+        // What a partition has for its parent is not said: the parent's is.
+        let query = sql!(
+            "WITH old AS (SELECT a.attrelid, a.attnum, a.attname FROM pg_catalog.pg_attribute AS a \
+             WHERE a.attrelid IN (SELECT {}::pg_catalog.regclass UNION SELECT relid FROM pg_catalog.pg_partition_tree({})) \
+             AND a.attname IN ({}) AND NOT a.attisdropped), \
+             known (schema_name, name) AS (VALUES {}) \
+             SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, 0) || ' is on ' || pg_catalog.quote_ident(o.attname::pg_catalog.text) || {} AS wrong \
+             FROM old AS o JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
+             AND d.refobjid = o.attrelid AND d.refobjsubid = o.attnum \
+             WHERE EXISTS (SELECT FROM pg_catalog.pg_class AS i JOIN pg_catalog.pg_namespace AS n ON n.oid = i.relnamespace \
+             WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND i.oid = d.objid AND i.relkind IN ('i', 'I') AND NOT i.relispartition \
+             AND NOT pg_catalog.starts_with(i.relname::pg_catalog.text, {}) AND (n.nspname::pg_catalog.text, i.relname::pg_catalog.text) NOT IN (SELECT * FROM known)) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS k JOIN pg_catalog.pg_namespace AS n ON n.oid = k.connamespace \
+             WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid AND k.conrelid = o.attrelid \
+             AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 AND k.coninhcount = 0 \
+             AND NOT pg_catalog.starts_with(k.conname::pg_catalog.text, {}) AND (n.nspname::pg_catalog.text, k.conname::pg_catalog.text) NOT IN (SELECT * FROM known)) \
+             ORDER BY 1",
+            whole,
+            whole,
+            old,
+            known,
+            Literal(format!(" of {}, whose type changes", sql!("{}", table))),
+            Literal(OWN.to_owned()),
+            Literal(OWN.to_owned())
+        );
+        let columns = columns.join(", ");
+        Assert {
+            query,
+            message: format!("no index or constraint was made on {columns} of {table} since the migration began"),
+            help: format!(
+                "drop what is named here, run `crossfade contract` again, and make it anew on {columns} of {table}, which then has the new type (an index: CONCURRENTLY)"
+            ),
+        }
+    }
+}
