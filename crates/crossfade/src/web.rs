@@ -94,10 +94,15 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let answered = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut bytes = [0; 1000];
-            let read = stream.read(&mut bytes).unwrap();
+            // A request may come in pieces.
+            let (mut asked, mut bytes) = (Vec::new(), [0; 1000]);
+            while !asked.windows(4).any(|end| end == b"\r\n\r\n") {
+                let read = stream.read(&mut bytes).unwrap();
+                assert!(read > 0, "it ended before its head did");
+                asked.extend_from_slice(&bytes[..read]);
+            }
             stream.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").unwrap();
-            String::from_utf8_lossy(&bytes[..read]).into_owned()
+            String::from_utf8_lossy(&asked).into_owned()
         });
         let named = proxy(&[("HTTP_PROXY", &format!("http://{address}"))]).unwrap();
         let request = AGENT.get("http://hooks.invalid/x").config().proxy(Some(named.0)).build();
