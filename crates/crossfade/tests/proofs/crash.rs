@@ -33,7 +33,7 @@ const AT_EVERY_POSITION: [&str; 5] =
     ["rename_column", "rows_update_in_phases", "set_not_null_up", "type_int_to_bigint", "drop_table"];
 
 /// More writes than any command here has.
-const MOST: u32 = 60;
+const MOST: u32 = 90;
 
 #[test]
 fn dying_again_and_again_ends_as_the_direct_way() {
