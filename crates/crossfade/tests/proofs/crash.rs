@@ -27,7 +27,7 @@ use crate::snapshot::Snapshot;
 /// What a command says that died as it was asked to.
 const DIED: &str = "crashed here";
 
-/// These die at every position in every run. The other cases do with `CROSSFADE_EVERY_CASE`; else each dies at every third, which third
+/// These die at every position in every run. The other cases do with `CROSSFADE_EVERY_CASE`; else each dies at every fifth, which fifth
 /// depends on its name: what follows on what is much the same in all of them.
 const AT_EVERY_POSITION: [&str; 5] =
     ["rename_column", "rows_update_in_phases", "set_not_null_up", "type_int_to_bigint", "drop_table"];
@@ -126,7 +126,7 @@ impl Crashes<'_> {
     fn positions(&self) -> impl Iterator<Item = u32> + use<> {
         let name = &self.fixture.name;
         let all = every_case() || AT_EVERY_POSITION.contains(&name.as_str());
-        let (first, stride) = if all { (0, 1) } else { (u32::from(name.bytes().fold(0, u8::wrapping_add)) % 3, 3) };
+        let (first, stride) = if all { (0, 1) } else { (u32::from(name.bytes().fold(0, u8::wrapping_add)) % 5, 5) };
         (first..MOST).step_by(stride)
     }
 
