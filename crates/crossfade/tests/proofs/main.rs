@@ -79,21 +79,23 @@ fn cases(servers: &'static [Server], wanted: impl Fn(&Fixture) -> bool) -> Vec<(
         .collect()
 }
 
-/// Every case on the main server, and each on two of the others, in turn: in every run each version has its share, and all cases on all
-/// servers would take longer than anybody waits. With `CROSSFADE_EVERY_CASE` they do run.
+/// Every case on the main server, and each on one more: the oldest, the newest or one of those between, in turn. In every run each version
+/// has its share, and all cases on all servers would take longer than anybody waits. With `CROSSFADE_EVERY_CASE` they do run.
 fn spread(wanted: impl Fn(&Fixture) -> bool) -> Vec<(&'static Server, Fixture)> {
-    const OTHERS: usize = 2;
-    let main = server::main_server().major();
-    let others: Vec<u32> = servers().iter().map(Server::major).filter(|major| *major != main).collect();
-    let number = |fixture: &Fixture| fixture.name.bytes().fold(0_usize, |sum, byte| sum + usize::from(byte));
+    let outer: Vec<u32> = server::outer_servers().iter().map(|server| server.major()).collect();
+    let majors = || servers().iter().map(Server::major);
+    let (main, oldest, newest) = (server::main_server().major(), majors().min(), majors().max());
+    let between: Vec<u32> = majors().filter(|major| !outer.contains(major)).collect();
+    let beside = |fixture: &Fixture| {
+        let number = fixture.name.bytes().fold(0_usize, |sum, byte| sum + usize::from(byte));
+        match number % 3 {
+            0 if fixture.pg <= main => oldest,
+            2 if fixture.pg <= main && !between.is_empty() => Some(between[number % between.len()]),
+            _ => newest,
+        }
+    };
     let mut all = cases(servers(), wanted);
-    all.retain(|(server, fixture)| {
-        // A case of a new version has its share among the servers that it is for.
-        let fit: Vec<u32> = others.iter().copied().filter(|major| fixture.pg <= *major).collect();
-        let place = fit.iter().position(|major| *major == server.major());
-        let is_next = |place: usize| (place + fit.len() - number(fixture) % fit.len()) % fit.len() < OTHERS;
-        every_case() || place.is_none_or(is_next)
-    });
+    all.retain(|(server, fixture)| every_case() || server.major() == main || beside(fixture) == Some(server.major()));
     all
 }
 
