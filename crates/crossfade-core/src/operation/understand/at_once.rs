@@ -21,6 +21,7 @@ use crate::sql::StatementKind;
 use crate::sql::parsed_at;
 use crate::sql::with_not_null_apart;
 use crate::sql::with_using;
+use crate::sql::written;
 use crate::step::Phase;
 
 impl Reader<'_> {
@@ -70,6 +71,7 @@ impl Reader<'_> {
         let same = || Ok(vec![part.parsed.clone()]);
         let odd = || Finding::error("directive", span, "what this directive speaks for can't be taken apart");
         let update = |set: Vec<Sql>, condition: Sql| {
+            // As the file has it: its search path may be another one than ours.
             let text = sql!("UPDATE {} SET {}{}", written(name), Sql::join(set, ", "), condition);
             parsed_at(span, text.as_str()).ok_or_else(odd)
         };
@@ -196,13 +198,4 @@ fn rank(command: &AlterCommand, up: &[ValueDirective]) -> u8 {
 fn set(column: &str, up: &ValueDirective) -> Sql {
     let value: &Expr = &up.value;
     sql!("{} = ({})", Ident::new(column), value.verbatim())
-}
-
-/// A table's name as the file has it: its search path may be another one than ours.
-fn written(name: &ObjectRef) -> Sql {
-    let own = Ident::new(name.name.as_str());
-    match &name.schema {
-        Some(schema) => sql!("{}.{}", Ident::new(schema.as_str()), own),
-        None => sql!("{}", own),
-    }
 }
