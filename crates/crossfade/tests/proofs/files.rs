@@ -133,15 +133,16 @@ fn e5_what_looks_odd_and_is_fine_is_applied() {
 #[test]
 fn e5_nothing_leaks_from_file_to_file() {
     const LEAKS: &str = "CREATE TEMP TABLE next (id integer);\nSET search_path = pg_temp, public;\n\
-        SET session_replication_role = replica;\nSET ROLE app_writer;\nSET default_transaction_read_only = on;\nSET statement_timeout = '1ms';\n\
+        SET session_replication_role = replica;\nSET ROLE app_writer;\nSET default_transaction_read_only = on;\nSET statement_timeout = '11min';\n\
         SET standard_conforming_strings = off;\nPREPARE p AS SELECT 1;\nLISTEN here;\nSELECT pg_advisory_lock(1);\nSELECT pg_advisory_unlock_all();\n";
     run(async {
         for server in servers() {
             let database = Database::create(server).await;
             database.run("GRANT CREATE ON SCHEMA public TO app_writer").await.expect("a right");
-            let project = Project::new(&database, &[("001_leaks.sql", LEAKS), NEXT]);
+            let next = "CREATE TABLE next (timeout text);\nINSERT INTO next VALUES (current_setting('statement_timeout'));";
+            let project = Project::new(&database, &[("001_leaks.sql", LEAKS), ("002_next.sql", next)]);
             assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
-            assert_eq!(database.value("SELECT count(*) FROM public.next").await, "1");
+            assert_ne!(database.value("SELECT timeout FROM public.next").await, "11min");
             assert_eq!(database.value("SELECT tableowner FROM pg_tables WHERE tablename = 'next'").await, "postgres");
         }
     });
