@@ -104,6 +104,8 @@ pub(super) struct Look<'a> {
     pub act: &'a Act,
     /// The major version of the server.
     pub major: u32,
+    /// Its minor version, where it is known.
+    pub minor: Option<u32>,
     /// All statements of the file.
     pub acts: &'a [Act],
     pub found: &'a mut Vec<LintFinding>,
@@ -152,6 +154,11 @@ impl<'a> Look<'a> {
     /// Whether the server is at least of this major version.
     pub fn server(&self, version: u32) -> bool {
         self.major >= version
+    }
+
+    /// Whether an index that is built CONCURRENTLY may lack rows here: PostgreSQL 14.0 to 14.3.
+    pub fn corrupts_indexes(&self) -> bool {
+        self.major == 14 && self.minor.is_some_and(|minor| minor < 4)
     }
 
     /// Whether the statement runs when the file is run: one in the body of a function does not.

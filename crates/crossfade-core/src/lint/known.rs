@@ -15,6 +15,7 @@ use crate::catalog::Table;
 use crate::catalog::TableKind;
 use crate::catalog::Volatility;
 use crate::sql::ObjectRef;
+use crate::sql::ServerText;
 use crate::sql::TableName;
 use crate::sql::act::Deed;
 use crate::sql::act::Form;
@@ -111,6 +112,7 @@ fn known(table: &Table) -> KnownTable {
         columns: table.columns.iter().map(|column| (column.name.clone(), known_column(column))).collect(),
         constraints: constraints.collect(),
         partitioned: table.kind == TableKind::Partitioned,
+        partition_key: table.partition_by.as_ref().map(partition_key).unwrap_or_default(),
         partition_of: table.partition_of.as_ref().map(key),
         default_partition: None,
         complete: true,
@@ -133,6 +135,16 @@ fn known_column(column: &Column) -> KnownColumn {
         computed_from: Vec::new(),
         is_virtual: false,
     }
+}
+
+/// What a table is partitioned by, from `RANGE (…)` as the server writes it.
+fn partition_key(by: &ServerText) -> Vec<Option<String>> {
+    let script = read_script(&["CREATE TABLE t () PARTITION BY ", by.as_str()].concat());
+    let keys = script.acts.into_iter().filter_map(|act| match act.deed {
+        Deed::CreateTable(table) => Some(table.partition_key),
+        _ => None,
+    });
+    keys.flatten().collect()
 }
 
 /// The columns of which a CHECK, as the server writes it, proves that they are not NULL.

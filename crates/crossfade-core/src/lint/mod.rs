@@ -53,18 +53,21 @@ pub struct Linter<'a> {
     catalog: Option<Catalog>,
     /// The major version of the server.
     major: u32,
+    /// Its minor version, where it is known.
+    minor: Option<u32>,
 }
 
 impl<'a> Linter<'a> {
     /// Knows nothing yet but what the text will say.
     pub fn new(settings: &'a LintSettings) -> Linter<'a> {
-        Linter { settings, world: World::default(), catalog: None, major: settings.server_version }
+        let (major, minor) = (settings.server_version, settings.server_minor);
+        Linter { settings, world: World::default(), catalog: None, major, minor }
     }
 
     /// Knows the schema of a database, on which the files are about to run.
     pub fn on(settings: &'a LintSettings, catalog: Catalog) -> Linter<'a> {
-        let major = catalog.server_version / 10_000;
-        Linter { settings, world: World::of(&catalog), catalog: Some(catalog), major }
+        let (major, minor) = (catalog.major(), Some(catalog.server_version % 10_000));
+        Linter { settings, world: World::of(&catalog), catalog: Some(catalog), major, minor }
     }
 
     /// What is wrong with the next file, in the order of its places.
@@ -106,6 +109,7 @@ impl<'a> Linter<'a> {
                 acts: &script.acts,
                 found: &mut found,
                 major: self.major,
+                minor: self.minor,
             };
             let before = look.found.len();
             check(&mut look);
@@ -128,6 +132,7 @@ impl<'a> Linter<'a> {
             acts: &script.acts,
             found: &mut found,
             major: self.major,
+            minor: self.minor,
         };
         check::at_the_end(&mut end);
         for span in &script.long_names {

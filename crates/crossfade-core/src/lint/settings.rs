@@ -14,6 +14,8 @@ pub struct LintSettings {
     pub levels: BTreeMap<String, Option<Severity>>,
     /// The major version of the server.
     pub server_version: u32,
+    /// Its minor version, where it is said.
+    pub server_minor: Option<u32>,
     /// Tables that are big, whatever the statistics say: patterns of names.
     pub big_tables: Vec<String>,
     /// Tables that are small: a lock on one is a note.
@@ -35,6 +37,7 @@ impl Default for LintSettings {
         LintSettings {
             levels: BTreeMap::new(),
             server_version: 13,
+            server_minor: None,
             big_tables: Vec::new(),
             small_tables: Vec::new(),
             small_rows: 10_000,

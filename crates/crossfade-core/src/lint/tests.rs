@@ -7,6 +7,7 @@ fn settings(rule: &Rule) -> LintSettings {
     LintSettings {
         levels: levels.into_iter().collect(),
         server_version: rule.servers.0,
+        server_minor: Some(0),
         as_written: rule.name != "refused",
         ..LintSettings::default()
     }
@@ -229,4 +230,75 @@ fn the_safe_sql_can_be_pasted() {
         })
         .collect();
     insta::assert_snapshot!(shown.join("\n"));
+}
+
+#[test]
+fn a_builtin_with_arguments_that_it_does_not_take_is_none() {
+    let settings = another_tool();
+    let added =
+        |default: &str| names(&settings, &[TABLES, &format!("ALTER TABLE users ADD COLUMN x text DEFAULT {default};")]);
+    let none: [&str; 0] = [];
+    for known in ["now()", "pg_catalog.now()", "date_trunc('day', now())", "to_char(now(), 'YYYY')", "lower('A')"] {
+        assert_eq!(added(known), none, "{known}");
+    }
+    for unknown in ["now(1)", "lower()", "date_trunc('day')", "own.now()", "random()", "current_setting('a', true, 1)"]
+    {
+        assert_eq!(added(unknown), ["add-column-volatile-default"], "{unknown}");
+    }
+}
+
+#[test]
+fn a_unique_constraint_of_a_partitioned_table_has_its_key() {
+    let settings = another_tool();
+    let found = |text: &str| {
+        let all = names(&settings, &["CREATE TABLE e (id bigint, at date) PARTITION BY RANGE (at);", text]);
+        all.into_iter().filter(|name| name == "partition-key-not-in-unique").count()
+    };
+    for wrong in [
+        "ALTER TABLE e ADD UNIQUE (id);",
+        "ALTER TABLE e ADD COLUMN x integer UNIQUE;",
+        "CREATE UNIQUE INDEX ON e (id);",
+        "CREATE UNIQUE INDEX ON e (id) INCLUDE (at);",
+        "CREATE TABLE f (id bigint PRIMARY KEY, at date) PARTITION BY LIST (at);",
+        "CREATE TABLE f (id bigint, at date, UNIQUE (id, at)) PARTITION BY LIST ((at + 1));",
+    ] {
+        assert_eq!(found(wrong), 1, "{wrong}");
+    }
+    for right in [
+        "ALTER TABLE e ADD PRIMARY KEY (id, at);",
+        "CREATE UNIQUE INDEX ON e ((id + 1), at);",
+        "CREATE INDEX ON e (id);",
+        "CREATE TABLE f (id bigint PRIMARY KEY, at date) PARTITION BY HASH (id);",
+        "CREATE TABLE f PARTITION OF e (PRIMARY KEY (id)) DEFAULT;",
+    ] {
+        assert_eq!(found(right), 0, "{right}");
+    }
+}
+
+/// Crossfade builds every index CONCURRENTLY, and that is what may lose rows.
+#[test]
+fn an_index_is_built_concurrently_on_a_server_that_may_lose_its_rows() {
+    let on = |major: u32, minor: Option<u32>, as_written: bool, text: &str| {
+        let settings = LintSettings { server_version: major, server_minor: minor, as_written, ..another_tool() };
+        shown(&settings, &[TABLES, text]).contains(&"error index-corruption-14".to_owned())
+    };
+    let built = "CREATE INDEX users_email ON users (email);";
+    let written = "CREATE INDEX CONCURRENTLY users_email ON users (email);";
+    let unique = "ALTER TABLE users ADD CONSTRAINT k UNIQUE (email);";
+    let again = "-- crossfade: no-transaction\nREINDEX TABLE CONCURRENTLY users;";
+    for (text, as_written, expected) in [
+        (built, false, true),
+        (built, true, false),
+        (written, false, true),
+        (written, true, true),
+        (unique, false, true),
+        (unique, true, false),
+        (again, true, true),
+        ("CREATE TABLE x (id bigint);\nCREATE INDEX CONCURRENTLY ON x (id);", true, false),
+    ] {
+        assert_eq!(on(14, Some(3), as_written, text), expected, "{text} {as_written}");
+    }
+    for (major, minor) in [(14, None), (14, Some(4)), (13, Some(2)), (15, Some(0))] {
+        assert!(!on(major, minor, true, written), "{major} {minor:?}");
+    }
 }

@@ -32,6 +32,7 @@ mod understand;
 mod whole;
 
 pub(crate) use as_written::as_written;
+pub(crate) use understand::builtin_takes;
 pub(crate) use understand::builtin_volatility;
 pub(crate) use understand::made;
 pub(crate) use understand::named_types;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct LintTable {
-    server_version: Option<toml::Spanned<u32>>,
+    server_version: Option<toml::Spanned<Version>>,
     big_tables: Option<Vec<String>>,
     small_tables: Option<Vec<String>>,
     small_rows: Option<u64>,
@@ -22,6 +22,36 @@ pub(super) struct LintTable {
     rules: Option<BTreeMap<toml::Spanned<String>, toml::Spanned<String>>>,
 }
 
+/// `15`, or `"15.4"`: as a number 15.10 would be 15.1.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Version {
+    Major(u32),
+    Text(String),
+}
+
+impl Version {
+    /// The major and the minor version.
+    fn read(&self) -> Option<(u32, Option<u32>)> {
+        match self {
+            Version::Major(major) => Some((*major, None)),
+            Version::Text(text) => match text.split_once('.') {
+                Some((major, minor)) => Some((major.parse().ok()?, Some(minor.parse().ok()?))),
+                None => Some((text.parse().ok()?, None)),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Version::Major(major) => write!(f, "{major}"),
+            Version::Text(text) => write!(f, "\"{text}\""),
+        }
+    }
+}
+
 /// What is wrong, where, and what to write.
 type Wrong = (Range<usize>, String, String);
 
@@ -29,12 +59,14 @@ pub(super) fn read(table: LintTable) -> Result<LintSettings, Wrong> {
     let mut settings = LintSettings::default();
     if let Some(version) = table.server_version {
         let (first, last) = rules::SERVERS;
-        let value = *version.get_ref();
-        if !(first..=last).contains(&value) {
-            let why = format!("server_version is {value}");
-            return Err((version.span(), why, format!("a major version from {first} to {last}")));
-        }
-        settings.server_version = value;
+        let read = version.get_ref().read().filter(|(major, _)| (first..=last).contains(major));
+        let Some((major, minor)) = read else {
+            let why = format!("server_version is {}", version.get_ref());
+            let help =
+                format!("a major version from {first} to {last}, or one with its minor version, as \"{last}.1\"");
+            return Err((version.span(), why, help));
+        };
+        (settings.server_version, settings.server_minor) = (major, minor);
     }
     settings.big_tables = table.big_tables.unwrap_or_default();
     settings.small_tables = table.small_tables.unwrap_or_default();
@@ -61,4 +93,26 @@ pub(super) fn read(table: LintTable) -> Result<LintSettings, Wrong> {
     }
     settings.ignore = table.ignore.unwrap_or_default();
     Ok(settings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(text: &str) -> Result<(u32, Option<u32>), String> {
+        let table: LintTable = toml::from_str(&format!("server_version = {text}")).expect("it is TOML of the table");
+        let settings = read(table).map_err(|(_, why, help)| format!("{why}: {help}"))?;
+        Ok((settings.server_version, settings.server_minor))
+    }
+
+    #[test]
+    fn a_server_version_may_have_its_minor_version() {
+        assert_eq!(version("15"), Ok((15, None)));
+        assert_eq!(version("\"15\""), Ok((15, None)));
+        assert_eq!(version("\"14.10\""), Ok((14, Some(10))));
+        for wrong in ["12", "19", "\"12.4\"", "\"14.x\"", "\"\"", "\"14.1.2\""] {
+            let said = version(wrong).expect_err(wrong);
+            assert!(said.contains(wrong) && said.contains("\"18.1\""), "{said}");
+        }
+    }
 }

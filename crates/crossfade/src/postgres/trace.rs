@@ -12,7 +12,7 @@ use crate::error::Result;
 /// What was seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Traced {
-    /// The strongest lock on each table, partitioned table, view and materialized view that was there before.
+    /// The strongest lock on each table, partitioned or foreign table, view and materialized view that was there before.
     pub locks: BTreeMap<String, LockMode>,
     /// Tables whose file is another one.
     pub rewritten: Vec<String>,
@@ -35,7 +35,7 @@ const RELATIONS: &str = "
     FROM pg_catalog.pg_class AS c
     JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
     LEFT JOIN pg_catalog.pg_stat_xact_user_tables AS s ON s.relid = c.oid
-    WHERE c.relkind IN ('r', 'p', 'v', 'm') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
+    WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
 
 const LOCKS: &str = "
     SELECT relation, mode FROM pg_catalog.pg_locks

@@ -1,8 +1,12 @@
 //! New columns.
 
+use crate::catalog::Volatility;
+use crate::operation::builtin_takes;
+use crate::operation::builtin_volatility;
 use crate::sql;
 use crate::sql::Ident;
 use crate::sql::ObjectRef;
+use crate::sql::act::Call;
 use crate::sql::act::Change;
 use crate::sql::act::Deed;
 use crate::sql::act::Form;
@@ -41,9 +45,8 @@ fn added(look: &mut Look<'_>, table: &ObjectRef, column: &NewColumn) {
     let what = format!("{table}.{}", column.name);
     let (on, name) = (written(table), Ident::new(column.name.as_str()));
     let more = |safe| More { table: Some(table), safe };
-    let volatile = column.default.as_ref().and_then(|default| {
-        default.functions.iter().find(|function| is_volatile(look, function)).map(|(_, name)| name.clone())
-    });
+    let volatile =
+        column.default.as_ref().and_then(|default| default.functions.iter().find(|call| is_volatile(look, call)));
     if column.is_serial() {
         look.find(
             "add-column-serial",
@@ -54,12 +57,16 @@ fn added(look: &mut Look<'_>, table: &ObjectRef, column: &NewColumn) {
         look.find("add-column-identity", format!("{what} counts: every row gets a number"), more(None));
     } else if column.generated == Some(true) {
         look.find("add-column-generated-stored", format!("{what} is computed for every row, and stored"), more(None));
-    } else if let Some(function) = volatile {
-        look.find(
-            "add-column-volatile-default",
-            format!("{what} has the default {function}(), which is another value in each row"),
-            more(None),
-        );
+    } else if let Some(Call { name, arguments, .. }) = volatile {
+        let message = if builtin_volatility(name) < Volatility::Volatile {
+            let given = if *arguments == 1 { "one argument".to_owned() } else { format!("{arguments} arguments") };
+            format!(
+                "{what} has the default {name}() with {given}, which is none of PostgreSQL's own, and so may be another value in each row"
+            )
+        } else {
+            format!("{what} has the default {name}(), which is another value in each row")
+        };
+        look.find("add-column-volatile-default", message, more(None));
     } else if is_constrained(look, column) {
         let message = format!("{what} is of {}, a domain with a constraint", column.base_type);
         look.find("add-column-constrained-domain", message, more(None));
@@ -117,9 +124,9 @@ fn is_constrained(look: &Look<'_>, column: &NewColumn) -> bool {
 }
 
 /// Whether a function may give another value in each row, as far as it is known.
-fn is_volatile(look: &Look<'_>, (schema, name): &(Option<String>, String)) -> bool {
-    let builtin = matches!(schema.as_deref(), None | Some("pg_catalog"));
-    if builtin && crate::operation::builtin_volatility(name) < crate::catalog::Volatility::Volatile {
+fn is_volatile(look: &Look<'_>, Call { schema, name, arguments }: &Call) -> bool {
+    let builtin = matches!(schema.as_deref(), None | Some("pg_catalog")) && builtin_takes(name, *arguments);
+    if builtin && builtin_volatility(name) < Volatility::Volatile {
         return false;
     }
     !look.world.steady_functions.iter().any(|steady| steady == name)

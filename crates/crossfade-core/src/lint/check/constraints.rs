@@ -109,7 +109,7 @@ fn common(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstraint) {
     if !constraint.enforced {
         look.find("not-enforced-constraint", format!("a constraint of {table} is not enforced"), of(table, None));
     }
-    let volatile = constraint.functions.iter().find(|(_, name)| {
+    let volatile = constraint.functions.iter().find(|call| {
         [
             "now",
             "clock_timestamp",
@@ -119,10 +119,10 @@ fn common(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstraint) {
             "gen_random_uuid",
             "timeofday",
         ]
-        .contains(&name.as_str())
+        .contains(&call.name.as_str())
     });
-    if let (Form::Check, Some((_, function))) = (constraint.form, volatile) {
-        let message = format!("a CHECK of {table} calls {function}()");
+    if let (Form::Check, Some(call)) = (constraint.form, volatile) {
+        let message = format!("a CHECK of {table} calls {}()", call.name);
         look.find("volatile-check", message, of(table, None));
     }
     if let (Form::ForeignKey, Some(parent)) = (constraint.form, &constraint.references) {

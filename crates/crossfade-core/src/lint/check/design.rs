@@ -19,7 +19,7 @@ pub(super) fn check(look: &mut Look<'_>) {
             }
             let own = table.columns.iter().flat_map(|column| &column.constraints).chain(&table.constraints);
             let key = own.clone().any(|constraint| constraint.form == Form::PrimaryKey);
-            if !key && !table.open && table.partition_of.is_none() && table.inherits.is_empty() {
+            if !key && !table.open && !table.foreign && table.partition_of.is_none() && table.inherits.is_empty() {
                 look.find("no-primary-key", format!("{} has no primary key", table.name), More::default());
             }
             if table.unlogged {

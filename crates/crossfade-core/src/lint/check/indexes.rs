@@ -13,10 +13,12 @@ use super::super::file::More;
 use super::super::world::Key;
 
 use super::super::file::Runner;
+use crate::sql::act::NewConstraint;
 use crate::sql::act::NewIndex;
 use crate::sql::act::concurrently;
 
 pub(super) fn check(look: &mut Look<'_>) {
+    corruption(look);
     match &look.act.deed {
         Deed::CreateIndex(index) => create(look, index),
         Deed::Drop { thing: Thing::Index, names, concurrently, .. } => {
@@ -53,6 +55,34 @@ pub(super) fn check(look: &mut Look<'_>) {
         Deed::Outside { what } => outside(look, what),
         Deed::Drop { thing: Thing::Database, .. } => outside(look, "DROP DATABASE"),
         _ => {}
+    }
+}
+
+/// What is built CONCURRENTLY where that may lose rows; Crossfade builds every index so.
+fn corruption(look: &mut Look<'_>) {
+    if !look.corrupts_indexes() || !look.runs_now() {
+        return;
+    }
+    let by_us = look.runner() == Runner::Crossfade && look.act.inside.is_none();
+    let unique = |change: &Change| {
+        let constraints = match change {
+            Change::AddConstraint(constraint) => std::slice::from_ref(&**constraint),
+            Change::AddColumn { column, .. } => column.constraints.as_slice(),
+            _ => &[],
+        };
+        let built = |constraint: &NewConstraint| constraint.using_index.is_none();
+        constraints.iter().filter(|constraint| built(constraint)).any(|constraint| constraint.form.is_key())
+    };
+    let built = match &look.act.deed {
+        Deed::CreateIndex(index) if index.concurrently || by_us => Some(&index.table),
+        Deed::Reindex { name: Some(name), concurrently: true, .. } => Some(name),
+        Deed::Alter { thing: Thing::Table, table, changes } if by_us && changes.iter().any(unique) => Some(table),
+        _ => None,
+    };
+    if let Some(table) = built.filter(|table| !look.is_new(table)) {
+        let minor = look.minor.unwrap_or_default();
+        let message = format!("{table} gets an index CONCURRENTLY, which may lack rows on PostgreSQL 14.{minor}");
+        look.find("index-corruption-14", message, More { table: Some(table), safe: None });
     }
 }
 

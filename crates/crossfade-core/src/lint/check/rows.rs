@@ -48,7 +48,7 @@ fn numbers(look: &mut Look<'_>, table: &ObjectRef, columns: &[String]) {
     let counted = columns.iter().find(|column| look.world.column(table, column).is_some_and(|column| column.counts));
     let end = look.act.span.end;
     let reset = look.acts.iter().filter(|act| act.span.start >= end).any(|act| match &act.deed {
-        Deed::Select { functions } => functions.iter().any(|(_, name)| name == "setval"),
+        Deed::Select { functions } => functions.iter().any(|call| call.name == "setval"),
         Deed::Alter { thing: Thing::Sequence, .. } => true,
         Deed::Alter { changes, .. } => changes.iter().any(|change| matches!(change, Change::AlterIdentity)),
         Deed::Other { what } => what == "AlterSeq",

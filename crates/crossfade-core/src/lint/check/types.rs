@@ -13,20 +13,50 @@ use super::super::world::Key;
 use super::super::world::KnownColumn;
 
 pub(super) fn check(look: &mut Look<'_>) {
-    let Deed::Alter { thing: Thing::Table, table, changes, .. } = &look.act.deed else { return };
-    if look.is_new(table) {
-        return;
+    match &look.act.deed {
+        Deed::Alter { thing: Thing::Table, table, changes } if !look.is_new(table) => of_table(look, table, changes),
+        Deed::Alter { thing: Thing::ForeignTable, table, changes } if !look.is_new(table) => {
+            for (column, shown) in retyped(changes) {
+                let message = format!("{table}.{column}, whose values stand elsewhere, becomes {shown}");
+                look.find("alter-type-of-foreign-column", message, More { table: Some(table), safe: None });
+            }
+        }
+        Deed::Alter { thing: Thing::Type, table: name, changes } if !is_new_type(look, name) => {
+            for (attribute, shown) in retyped(changes) {
+                let message = format!("{attribute} of the type {name} becomes {shown}");
+                look.find("alter-type-of-attribute", message, More::default());
+            }
+        }
+        _ => {}
     }
+}
+
+fn is_new_type(look: &Look<'_>, name: &ObjectRef) -> bool {
+    look.file.types_made.contains_key(&Key::of(name))
+}
+
+/// Columns or attributes that get another type, and which one.
+fn retyped(changes: &[Change]) -> Vec<(&str, String)> {
+    let each = changes.iter().filter_map(|change| match change {
+        Change::Type { column, base_type, modifiers, array, .. } => {
+            Some((column.as_str(), written_type(&typed(base_type, modifiers, *array))))
+        }
+        _ => None,
+    });
+    each.collect()
+}
+
+fn typed(base_type: &str, modifiers: &[i64], array: bool) -> KnownColumn {
+    let (base_type, modifiers) = (base_type.to_owned(), modifiers.to_vec());
+    KnownColumn { base_type, modifiers, array, ..KnownColumn::default() }
+}
+
+fn of_table(look: &mut Look<'_>, table: &ObjectRef, changes: &[Change]) {
     for change in changes {
         let of = || More { table: Some(table), safe: None };
         match change {
             Change::Type { column, base_type, modifiers, array, using, collation } => {
-                let new = KnownColumn {
-                    base_type: base_type.clone(),
-                    modifiers: modifiers.clone(),
-                    array: *array,
-                    ..KnownColumn::default()
-                };
+                let new = typed(base_type, modifiers, *array);
                 retype(look, table, column, &new, *using || *collation);
             }
             Change::Default { column, dropped } => {

@@ -55,6 +55,20 @@ REINDEX TABLE CONCURRENTLY users;",
         ..RULE
     },
     Rule {
+        name: "index-corruption-14",
+        title: "an index that is built CONCURRENTLY on PostgreSQL 14.0 to 14.3",
+        effect: "the index may lack rows, and nothing says so: queries miss them, and a unique one lets values in twice",
+        bad: "-- crossfade: no-transaction
+CREATE INDEX CONCURRENTLY users_email ON users (email);",
+        good: "-- crossfade: no-transaction
+DROP INDEX CONCURRENTLY users_name;",
+        exceptions: "14.4 and every other major version. It needs the minor version: from a database (--live), or from `server_version = \"14.2\"` in crossfade.toml. \
+                     What was built so is mended by REINDEX on a newer server; amcheck finds it.",
+        servers: (14, 14),
+        source: "release notes of PostgreSQL 14.4: a fault in CREATE INDEX CONCURRENTLY and REINDEX CONCURRENTLY",
+        ..RULE
+    },
+    Rule {
         name: "concurrent-index-if-not-exists",
         level: Some(Severity::Warning),
         title: "CREATE INDEX CONCURRENTLY IF NOT EXISTS",

@@ -76,4 +76,13 @@ DROP TABLE events_2024;",
         exceptions: "With NOT VALID nothing is read. Crossfade goes partition by partition.",
         ..RULE
     },
+    Rule {
+        name: "partition-key-not-in-unique",
+        title: "PRIMARY KEY or UNIQUE of a partitioned table without its partition key",
+        effect: "it fails: what is unique is looked for in one partition only",
+        bad: "ALTER TABLE events ADD PRIMARY KEY (id);",
+        good: "ALTER TABLE events ADD PRIMARY KEY (id, at);",
+        exceptions: "None. Where the key is an expression there can be no unique constraint at all; a partition by itself may have one.",
+        ..RULE
+    },
 ];

@@ -58,6 +58,32 @@ CREATE TABLE orders (id bigint PRIMARY KEY, user_id integer REFERENCES users);",
         ..RULE
     },
     Rule {
+        name: "alter-type-of-foreign-column",
+        level: Some(Severity::Warning),
+        title: "a type change of a foreign table's column",
+        effect: "nothing is written, as the rows stand on another server: from then on they are read as the new type, and queries fail at a value that does not fit it",
+        cost: Some(Cost::lock("visits", LockMode::AccessExclusive)),
+        setup: "CREATE FOREIGN DATA WRAPPER elsewhere;
+CREATE SERVER other FOREIGN DATA WRAPPER elsewhere;
+CREATE FOREIGN TABLE visits (id integer, at date) SERVER other;",
+        bad: "ALTER FOREIGN TABLE visits ALTER COLUMN id TYPE bigint;",
+        good: "CREATE FOREIGN TABLE visits_new (id bigint, at date) SERVER other;",
+        exceptions: "Where the column over there is of the new type already.",
+        ..RULE
+    },
+    Rule {
+        name: "alter-type-of-attribute",
+        title: "a type change of an attribute of a composite type",
+        effect: "it fails where a column is of the type; with CASCADE every table OF it is written anew, and nobody can read it or write to it until that is done",
+        cost: Some(Cost::rewrite("people", LockMode::AccessExclusive)),
+        setup: "CREATE TYPE person AS (id integer, name text);
+CREATE TABLE people OF person;",
+        bad: "ALTER TYPE person ALTER ATTRIBUTE id TYPE bigint CASCADE;",
+        good: "ALTER TYPE person ADD ATTRIBUTE number bigint CASCADE;",
+        exceptions: "A type that the file makes. Functions that take or return the type keep their code: look at them, too.",
+        ..RULE
+    },
+    Rule {
         name: "alter-type-blocked",
         title: "a type change of a column that a view or a generated column uses",
         effect: "it fails: what uses the column must be dropped first and made again",

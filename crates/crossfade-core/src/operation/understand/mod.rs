@@ -3,6 +3,7 @@
 mod add;
 mod alter;
 mod at_once;
+mod builtins;
 mod collisions;
 mod comment;
 mod loosen;
@@ -17,6 +18,8 @@ mod zone;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
+pub(crate) use self::builtins::builtin_takes;
+pub(crate) use self::builtins::builtin_volatility;
 use self::loosen::Loosened;
 use super::Operation;
 use super::Role;
@@ -551,80 +554,4 @@ fn unused(directive: &ValueDirective) -> Finding {
 fn is_null_test(filter: &Expr, column: &str) -> bool {
     let text = filter.over_table();
     [sql!("({} IS NULL)", Ident::new(column)), sql!("(({} IS NULL))", Ident::new(column))].contains(&text)
-}
-
-/// Volatility of the functions of PostgreSQL that stand in defaults. What is not here counts as volatile: filling in chunks is always right.
-pub(crate) fn builtin_volatility(name: &str) -> Volatility {
-    match name {
-        "now"
-        | "statement_timestamp"
-        | "transaction_timestamp"
-        | "date_trunc"
-        | "to_char"
-        | "to_date"
-        | "to_timestamp"
-        | "current_setting"
-        | "current_database"
-        | "current_schema"
-        | "age"
-        | "timezone"
-        | "txid_current"
-        | "pg_current_xact_id" => Volatility::Stable,
-        "lower"
-        | "upper"
-        | "length"
-        | "coalesce"
-        | "md5"
-        | "abs"
-        | "round"
-        | "floor"
-        | "ceil"
-        | "concat"
-        | "concat_ws"
-        | "substring"
-        | "substr"
-        | "split_part"
-        | "trim"
-        | "btrim"
-        | "ltrim"
-        | "rtrim"
-        | "replace"
-        | "regexp_replace"
-        | "left"
-        | "right"
-        | "jsonb_build_object"
-        | "jsonb_build_array"
-        | "make_interval"
-        | "make_date"
-        | "array_to_string"
-        | "string_to_array"
-        | "initcap"
-        | "strpos"
-        | "position"
-        | "translate"
-        | "trunc"
-        | "power"
-        | "sqrt"
-        | "mod"
-        | "date_part"
-        | "extract"
-        | "jsonb_extract_path_text"
-        | "greatest"
-        | "least"
-        | "nullif"
-        | "to_jsonb"
-        | "to_json"
-        | "encode"
-        | "decode"
-        | "sha256"
-        | "char_length"
-        | "octet_length"
-        | "reverse"
-        | "lpad"
-        | "rpad"
-        | "repeat"
-        | "cardinality"
-        | "array_length" => Volatility::Immutable,
-        _ => Volatility::Volatile,
-    }
 }

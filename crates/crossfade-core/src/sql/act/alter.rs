@@ -5,6 +5,7 @@ use pg_query::protobuf;
 use pg_query::protobuf::AlterTableType as T;
 use pg_query::protobuf::ConstrType;
 
+use super::Call;
 use super::Change;
 use super::Form;
 use super::NewColumn;
@@ -20,7 +21,7 @@ use crate::sql::statement::strings;
 /// What an expression names.
 #[derive(Default)]
 pub(super) struct Named {
-    pub functions: Vec<(Option<String>, String)>,
+    pub functions: Vec<Call>,
     pub columns: Vec<String>,
 }
 
@@ -46,7 +47,9 @@ fn walk(value: &serde_json::Value, found: &mut Named) {
                 match key.as_str() {
                     "FuncCall" => {
                         if let Some((name, schema)) = names("funcname").split_last() {
-                            found.functions.push((schema.last().cloned(), name.clone()));
+                            let arguments = field["args"].as_array().map_or(0, Vec::len);
+                            let call = Call { schema: schema.last().cloned(), name: name.clone(), arguments };
+                            found.functions.push(call);
                         }
                     }
                     "ColumnRef" => found.columns.extend(names("fields").pop()),

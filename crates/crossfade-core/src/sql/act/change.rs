@@ -45,13 +45,24 @@ impl NewColumn {
     }
 }
 
+/// A call of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The function's schema where it is written.
+    pub schema: Option<String>,
+    /// The function.
+    pub name: String,
+    /// How many arguments it is given.
+    pub arguments: usize,
+}
+
 /// A default.
 #[derive(Clone, Debug, Default)]
 pub struct NewDefault {
     /// Whether it is NULL.
     pub null: bool,
-    /// The functions that it calls: schema where it is written, and name.
-    pub functions: Vec<(Option<String>, String)>,
+    /// The functions that it calls.
+    pub functions: Vec<Call>,
 }
 
 /// What a constraint is.
@@ -69,6 +80,16 @@ pub enum Form {
     Exclude,
     /// `NOT NULL` with a name, PostgreSQL 18 and up.
     NotNull,
+}
+
+impl Form {
+    /// `UNIQUE` and `PRIMARY KEY`, which have a unique index.
+    pub fn is_key(self) -> bool {
+        match self {
+            Form::Unique | Form::PrimaryKey => true,
+            Form::Check | Form::ForeignKey | Form::Exclude | Form::NotNull => false,
+        }
+    }
 }
 
 /// A constraint.
@@ -93,7 +114,7 @@ pub struct NewConstraint {
     /// Columns of which a CHECK proves that they are not NULL, as the server itself sees it.
     pub proves_not_null: Vec<String>,
     /// The functions that a CHECK calls.
-    pub functions: Vec<(Option<String>, String)>,
+    pub functions: Vec<Call>,
 }
 
 /// Which triggers are switched.

@@ -5,11 +5,13 @@
 mod alter;
 mod body;
 mod change;
+mod create;
 mod read;
 mod rows;
 mod safe;
 mod script;
 
+pub use change::Call;
 pub use change::Change;
 pub use change::Form;
 pub use change::NewColumn;
@@ -110,6 +112,8 @@ pub struct NewTable {
     pub default_partition: bool,
     /// `PARTITION BY`.
     pub partitioned: bool,
+    /// The columns that it is partitioned by; nothing for an expression.
+    pub partition_key: Vec<Option<String>>,
     /// `INHERITS`.
     pub inherits: Vec<ObjectRef>,
     /// `TEMPORARY`.
@@ -122,6 +126,8 @@ pub struct NewTable {
     pub filled: Option<bool>,
     /// `LIKE … INCLUDING`, `OF type`: it may have more than is written.
     pub open: bool,
+    /// `FOREIGN`: its rows stand elsewhere.
+    pub foreign: bool,
 }
 
 /// What a statement does.
@@ -211,7 +217,7 @@ pub enum Deed {
     /// What can't be seen through, and why.
     Opaque { what: String, why: String },
     /// `SELECT`, with the functions that it calls.
-    Select { functions: Vec<(Option<String>, String)> },
+    Select { functions: Vec<Call> },
     /// `CREATE DATABASE` and its like: never in a transaction.
     Outside { what: &'static str },
     /// `GRANT` and `REVOKE`.

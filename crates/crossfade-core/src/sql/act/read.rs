@@ -6,15 +6,18 @@ use pg_query::protobuf::ObjectType;
 use pg_query::protobuf::TransactionStmtKind as K;
 use pg_query::protobuf::VariableSetKind;
 
+use super::Call;
 use super::Deed;
-use super::NewIndex;
-use super::NewTable;
 use super::Thing;
 use super::alter::change;
 use super::alter::named;
-use super::alter::new_column;
-use super::alter::new_constraint;
 use super::alter::option_text;
+use super::create::created_as;
+use super::create::foreign_table_deed;
+use super::create::function_deed;
+use super::create::index_deed;
+use super::create::selected_into;
+use super::create::table_deed;
 use super::rows::reach;
 use crate::lock::LockMode;
 use crate::sql::ObjectRef;
@@ -59,11 +62,11 @@ fn named_object(node: &protobuf::Node) -> Option<ObjectRef> {
     }
 }
 
-fn relations(nodes: &[protobuf::Node]) -> Vec<ObjectRef> {
+pub(super) fn relations(nodes: &[protobuf::Node]) -> Vec<ObjectRef> {
     nodes.iter().filter_map(named_object).collect()
 }
 
-fn flag(options: &[protobuf::Node], name: &str) -> bool {
+pub(super) fn flag(options: &[protobuf::Node], name: &str) -> bool {
     options.iter().any(|option| match option.node.as_ref() {
         Some(NodeEnum::DefElem(element)) if element.defname == name => {
             let value = element.arg.as_ref().and_then(|arg| arg.node.as_ref()).map(option_text);
@@ -91,85 +94,6 @@ fn drop_deed(drop: &protobuf::DropStmt) -> Deed {
         cascade: drop.behavior() == protobuf::DropBehavior::DropCascade,
         concurrently: drop.concurrent,
     }
-}
-
-fn table_deed(create: &protobuf::CreateStmt) -> Deed {
-    let persistence = create.relation.as_ref().map(|relation| relation.relpersistence.as_str());
-    let mut table = NewTable {
-        name: object(create.relation.as_ref()),
-        columns: Vec::new(),
-        constraints: Vec::new(),
-        partition_of: None,
-        default_partition: create.partbound.as_ref().is_some_and(|bound| bound.is_default),
-        partitioned: create.partspec.is_some(),
-        inherits: relations(&create.inh_relations),
-        temporary: persistence == Some("t"),
-        unlogged: persistence == Some("u"),
-        if_not_exists: create.if_not_exists,
-        filled: None,
-        open: create.of_typename.is_some(),
-    };
-    if create.partbound.is_some() {
-        table.partition_of = table.inherits.pop();
-    }
-    for element in &create.table_elts {
-        match element.node.as_ref() {
-            Some(NodeEnum::ColumnDef(def)) => table.columns.push(new_column(def)),
-            Some(NodeEnum::Constraint(constraint)) => table.constraints.push(new_constraint(constraint)),
-            Some(NodeEnum::TableLikeClause(_)) => table.open = true,
-            _ => {}
-        }
-    }
-    Deed::CreateTable(Box::new(table))
-}
-
-fn created_as(create: &protobuf::CreateTableAsStmt) -> Deed {
-    let into = create.into.as_ref();
-    let relation = into.and_then(|into| into.rel.as_ref());
-    let filled = into.is_some_and(|into| !into.skip_data);
-    let name = object(relation);
-    if create.objtype() == ObjectType::ObjectMatview {
-        return Deed::CreateMaterializedView { name, filled };
-    }
-    let persistence = relation.map(|relation| relation.relpersistence.as_str());
-    Deed::CreateTable(Box::new(NewTable {
-        name,
-        columns: Vec::new(),
-        constraints: Vec::new(),
-        partition_of: None,
-        default_partition: false,
-        partitioned: false,
-        inherits: Vec::new(),
-        temporary: persistence == Some("t"),
-        unlogged: persistence == Some("u"),
-        if_not_exists: create.if_not_exists,
-        filled: Some(filled),
-        open: true,
-    }))
-}
-
-fn index_deed(index: &protobuf::IndexStmt) -> Deed {
-    let columns = index.index_params.iter().map(|node| match node.node.as_ref() {
-        Some(NodeEnum::IndexElem(element)) => Some(element.name.clone()).filter(|name| !name.is_empty()),
-        _ => None,
-    });
-    let expressions = index.index_params.iter().filter_map(|node| match node.node.as_ref() {
-        Some(NodeEnum::IndexElem(element)) => element.expr.as_deref(),
-        _ => None,
-    });
-    let reads = expressions.chain(index.where_clause.as_deref()).flat_map(|node| named(node).columns).collect();
-    Deed::CreateIndex(Box::new(NewIndex {
-        reads,
-        name: (!index.idxname.is_empty()).then(|| index.idxname.clone()),
-        table: object(index.relation.as_ref()),
-        only: index.relation.as_ref().is_some_and(|relation| !relation.inh),
-        concurrently: index.concurrent,
-        if_not_exists: index.if_not_exists,
-        unique: index.unique,
-        columns: columns.collect(),
-        method: index.access_method.clone(),
-        partial: index.where_clause.is_some(),
-    }))
 }
 
 fn rename_deed(rename: &protobuf::RenameStmt) -> Deed {
@@ -206,22 +130,6 @@ fn set_deed(set: &protobuf::VariableSetStmt) -> Deed {
 fn lock_mode(mode: i32) -> LockMode {
     let at = usize::try_from(mode).unwrap_or(8).clamp(1, 8) - 1;
     LockMode::ALL[at]
-}
-
-fn function_deed(function: &protobuf::CreateFunctionStmt) -> Deed {
-    let sets_path = function.options.iter().any(|option| match option.node.as_ref() {
-        Some(NodeEnum::DefElem(element)) if element.defname == "set" => {
-            matches!(element.arg.as_ref().and_then(|arg| arg.node.as_ref()),
-                Some(NodeEnum::VariableSetStmt(set)) if set.name == "search_path")
-        }
-        _ => false,
-    });
-    Deed::CreateFunction {
-        name: object_of_names(&strings(&function.funcname)).unwrap_or(ObjectRef { schema: None, name: String::new() }),
-        replace: function.replace,
-        security_definer: flag(&function.options, "security"),
-        search_path: sets_path,
-    }
 }
 
 fn enum_deed(alter: &protobuf::AlterEnumStmt) -> Deed {
@@ -270,7 +178,7 @@ fn is_constraint(nodes: &[protobuf::Node]) -> bool {
     })
 }
 
-fn select_functions(select: &protobuf::SelectStmt) -> Vec<(Option<String>, String)> {
+fn select_functions(select: &protobuf::SelectStmt) -> Vec<Call> {
     let node = protobuf::Node { node: Some(NodeEnum::SelectStmt(Box::new(select.clone()))) };
     named(&node).functions
 }
@@ -280,6 +188,7 @@ pub(super) fn deed(node: &NodeEnum) -> Deed {
     let other = |what: &str| Deed::Other { what: what.to_owned() };
     match node {
         NodeEnum::CreateStmt(create) => table_deed(create),
+        NodeEnum::CreateForeignTableStmt(create) => foreign_table_deed(create),
         NodeEnum::CreateTableAsStmt(create) => created_as(create),
         NodeEnum::AlterTableStmt(alter) => Deed::Alter {
             thing: thing(alter.objtype()),
@@ -419,20 +328,7 @@ pub(super) fn deed(node: &NodeEnum) -> Deed {
             why: "what a prepared statement does stands elsewhere".to_owned(),
         },
         NodeEnum::SelectStmt(select) => match &select.into_clause {
-            Some(into) => Deed::CreateTable(Box::new(NewTable {
-                name: object(into.rel.as_ref()),
-                columns: Vec::new(),
-                constraints: Vec::new(),
-                partition_of: None,
-                default_partition: false,
-                partitioned: false,
-                inherits: Vec::new(),
-                temporary: into.rel.as_ref().is_some_and(|relation| relation.relpersistence == "t"),
-                unlogged: false,
-                if_not_exists: false,
-                filled: Some(true),
-                open: true,
-            })),
+            Some(into) => selected_into(into),
             None => Deed::Select { functions: select_functions(select) },
         },
         NodeEnum::CreatedbStmt(_) => Deed::Outside { what: "CREATE DATABASE" },

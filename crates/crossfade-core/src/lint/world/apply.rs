@@ -1,9 +1,12 @@
-//! What is known of the schema, from earlier statements and files or from a catalog.
+//! What statements leave behind in the schema.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use super::rule::Cost;
+use super::Key;
+use super::KnownColumn;
+use super::KnownConstraint;
+use super::KnownIndex;
+use super::KnownTable;
+use super::KnownType;
+use super::World;
 use crate::sql::ObjectRef;
 use crate::sql::act::Change;
 use crate::sql::act::Deed;
@@ -13,155 +16,7 @@ use crate::sql::act::NewConstraint;
 use crate::sql::act::NewTable;
 use crate::sql::act::Thing;
 
-/// A name with its schema; without one it is taken for one of `public`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Key(String, String);
-
-impl Key {
-    /// Of a name as it is written.
-    pub fn of(name: &ObjectRef) -> Key {
-        Key(name.schema.clone().unwrap_or_else(|| "public".to_owned()), name.name.clone())
-    }
-
-    /// Of another thing in the same schema.
-    pub fn beside(&self, name: &str) -> Key {
-        Key(self.0.clone(), name.to_owned())
-    }
-
-    /// As a statement names it.
-    pub fn shown(&self) -> ObjectRef {
-        let schema = (self.0 != "public").then(|| self.0.clone());
-        ObjectRef { schema, name: self.1.clone() }
-    }
-}
-
-/// A column.
-#[derive(Clone, Debug, Default)]
-pub(super) struct KnownColumn {
-    pub base_type: String,
-    pub modifiers: Vec<i64>,
-    pub array: bool,
-    pub not_null: bool,
-    /// Whether a sequence gives its values.
-    pub counts: bool,
-    /// The columns that it is computed from.
-    pub computed_from: Vec<String>,
-    /// Whether it is computed when it is read.
-    pub is_virtual: bool,
-}
-
-/// A constraint.
-#[derive(Clone, Debug)]
-pub(super) struct KnownConstraint {
-    pub name: Option<String>,
-    pub form: Form,
-    pub columns: Vec<String>,
-    pub proves_not_null: Vec<String>,
-    pub validated: bool,
-    /// Whether nothing is known of it but that it was validated.
-    pub unknown: bool,
-    pub references: Option<Key>,
-}
-
-/// A table.
-#[derive(Clone, Debug, Default)]
-pub(super) struct KnownTable {
-    pub columns: BTreeMap<String, KnownColumn>,
-    pub constraints: Vec<KnownConstraint>,
-    pub partitioned: bool,
-    pub partition_of: Option<Key>,
-    pub default_partition: Option<Key>,
-    /// Whether every column is known.
-    pub complete: bool,
-    /// What hangs on a column, as a database describes it: the column and what.
-    pub dependents: Vec<(Option<String>, String)>,
-    /// Whether REPLICA IDENTITY is another than the primary key.
-    pub replica_identity: bool,
-    /// Whether it has a policy.
-    pub policy: bool,
-}
-
-/// An index.
-#[derive(Clone, Debug)]
-pub(super) struct KnownIndex {
-    pub table: Key,
-    pub columns: Vec<String>,
-    pub constraint: bool,
-    pub plain: bool,
-    /// The columns that its expressions and its condition name.
-    pub reads: Vec<String>,
-}
-
-/// A type of the user's.
-#[derive(Clone, Debug)]
-pub(super) enum KnownType {
-    Domain { constrained: bool },
-    Other,
-}
-
-/// How big a table is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
-    pub rows: u64,
-    pub bytes: u64,
-}
-
-/// Bytes of heap that are read in a second, and that are written anew with their indexes. Cautious figures for disks of today; what counts
-/// is whether it is a moment, minutes or hours.
-const READ_A_SECOND: u64 = 200 << 20;
-const WRITTEN_A_SECOND: u64 = 30 << 20;
-
-impl Size {
-    /// How long a statement takes that reads or writes all of it.
-    pub fn time(self, cost: Cost) -> Option<Duration> {
-        let rate = match (cost.rewrite, cost.scan) {
-            (true, true) => WRITTEN_A_SECOND,
-            (false, true) => READ_A_SECOND,
-            (_, false) => return None,
-        };
-        Some(Duration::from_millis(self.bytes * 1000 / rate))
-    }
-}
-
-/// What is known.
-#[derive(Clone, Debug, Default)]
-pub(super) struct World {
-    pub tables: BTreeMap<Key, KnownTable>,
-    pub indexes: BTreeMap<Key, KnownIndex>,
-    pub types: BTreeMap<Key, KnownType>,
-    /// Sizes of tables, where a database said them.
-    pub sizes: BTreeMap<Key, Size>,
-    /// Functions of the user's that are known not to be volatile.
-    pub steady_functions: Vec<String>,
-    /// Whether a database was asked, so that what is not here is not there.
-    pub complete: bool,
-}
-
 impl World {
-    pub fn table(&self, name: &ObjectRef) -> Option<&KnownTable> {
-        self.tables.get(&Key::of(name))
-    }
-
-    /// A column's type, where it is known.
-    pub fn column(&self, table: &ObjectRef, column: &str) -> Option<&KnownColumn> {
-        self.table(table)?.columns.get(column)
-    }
-
-    /// Whether a validated CHECK proves that a column is not NULL.
-    pub fn is_proven(&self, table: &ObjectRef, column: &str) -> bool {
-        self.table(table).is_some_and(|table| {
-            table.constraints.iter().any(|constraint| {
-                let said = constraint.name.as_deref().is_some_and(|name| constraint.unknown && name.contains(column));
-                constraint.validated && (said || constraint.proves_not_null.iter().any(|proven| proven == column))
-            })
-        })
-    }
-
-    /// The constraint of this name.
-    pub fn constraint(&self, table: &ObjectRef, name: &str) -> Option<&KnownConstraint> {
-        self.table(table)?.constraints.iter().find(|constraint| constraint.name.as_deref() == Some(name))
-    }
-
     /// Takes in what a statement has done.
     pub fn apply(&mut self, deed: &Deed) {
         match deed {
@@ -231,7 +86,12 @@ impl World {
         if new.if_not_exists && self.tables.contains_key(&key) {
             return;
         }
-        let mut table = KnownTable { partitioned: new.partitioned, complete: !new.open, ..KnownTable::default() };
+        let mut table = KnownTable {
+            partitioned: new.partitioned,
+            partition_key: new.partition_key.clone(),
+            complete: !new.open,
+            ..KnownTable::default()
+        };
         for column in &new.columns {
             table.add_column(column);
         }
