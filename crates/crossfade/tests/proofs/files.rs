@@ -139,7 +139,8 @@ fn e5_nothing_leaks_from_file_to_file() {
         for server in servers() {
             let database = Database::create(server).await;
             database.run("GRANT CREATE ON SCHEMA public TO app_writer").await.expect("a right");
-            let next = "CREATE TABLE next (timeout text);\nINSERT INTO next VALUES (current_setting('statement_timeout'));";
+            let next =
+                "CREATE TABLE next (timeout text);\nINSERT INTO next VALUES (current_setting('statement_timeout'));";
             let project = Project::new(&database, &[("001_leaks.sql", LEAKS), ("002_next.sql", next)]);
             assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
             assert_ne!(database.value("SELECT timeout FROM public.next").await, "11min");
