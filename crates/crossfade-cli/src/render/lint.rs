@@ -57,7 +57,8 @@ pub(super) fn reasons(finding: &LintFinding) -> Vec<String> {
     if let Some(blocked) = &finding.blocked_for {
         let (rows, bytes) = (human::count(blocked.rows), human::bytes(blocked.bytes));
         let time = human::duration(blocked.time);
-        said.push(format!("{} has about {rows} rows, {bytes}: blocked for about {time}", blocked.table));
+        let measured = blocked.measured.as_ref().map(|basis| format!(" ({basis})")).unwrap_or_default();
+        said.push(format!("{} has about {rows} rows, {bytes}: blocked for about {time}{measured}", blocked.table));
     }
     said
 }

@@ -11,6 +11,7 @@ use super::rule::Theme;
 use super::rules;
 use super::settings::LintSettings;
 use super::world::Key;
+use super::world::Time;
 use super::world::World;
 use crate::finding::Severity;
 use crate::lock::LockMode;
@@ -156,6 +157,12 @@ impl<'a> Look<'a> {
         self.major >= version
     }
 
+    /// Whether so many use a table that a lock on it is felt at once.
+    pub fn is_hot(&self, table: &ObjectRef) -> bool {
+        let load = self.world.loads.get(&Key::of(table));
+        self.settings.is_hot(table) || load.is_some_and(|load| load.uses() >= f64::from(self.settings.hot_rate))
+    }
+
     /// Whether an index that is built CONCURRENTLY may lack rows here: PostgreSQL 14.0 to 14.3.
     pub fn corrupts_indexes(&self) -> bool {
         self.major == 14 && self.minor.is_some_and(|minor| minor < 4)
@@ -177,14 +184,15 @@ impl<'a> Look<'a> {
         let Some(level) = self.settings.level(rule) else { return };
         let size = more.table.and_then(|table| self.world.sizes.get(&Key::of(table)));
         let said_big = more.table.is_some_and(|table| self.settings.is_big(table));
-        let few = size.is_some_and(|size| size.rows <= self.settings.small_rows) && !said_big;
+        let hot = more.table.is_some_and(|table| self.is_hot(table));
+        let few = size.is_some_and(|size| size.rows <= self.settings.small_rows) && !said_big && !hot;
         let small = rule.cost.is_some() && (few || more.table.is_some_and(|table| self.settings.is_small(table)));
         let level = if small && rule.theme != Theme::Contract { Severity::Note } else { level };
         // What empties a table, or takes it away, does not read it.
         let lasting = rule.cost.filter(|_| rule.theme != Theme::Contract);
         let blocked_for = more.table.zip(size).zip(lasting).and_then(|((table, size), cost)| {
-            let time = size.time(cost)?;
-            Some(BlockedFor { table: table.to_string(), rows: size.rows, bytes: size.bytes, time })
+            let Time { time, measured } = self.world.time(table, *size, cost)?;
+            Some(BlockedFor { table: table.to_string(), rows: size.rows, bytes: size.bytes, time, measured })
         });
         let effect = if self.runs_now() {
             rule.effect.to_owned()

@@ -45,6 +45,9 @@ pub struct BlockedFor {
     /// The estimate.
     #[serde(rename = "milliseconds", with = "milliseconds")]
     pub time: Duration,
+    /// The earlier runs that it is taken from; none: a cautious guess by the size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<String>,
 }
 
 mod milliseconds {

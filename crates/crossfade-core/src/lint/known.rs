@@ -1,5 +1,6 @@
 //! The schema of a database as the rules know one.
 
+use super::observed::Observed;
 use super::world::Key;
 use super::world::KnownColumn;
 use super::world::KnownConstraint;
@@ -59,6 +60,14 @@ impl World {
             }
         }
         world
+    }
+}
+
+impl World {
+    /// Takes in what was observed beside the schema.
+    pub fn observe(&mut self, observed: Observed) {
+        self.loads = observed.loads.into_iter().map(|load| (key(&load.table), load)).collect();
+        self.around = observed.around;
     }
 }
 

@@ -8,6 +8,7 @@ mod directive;
 mod file;
 mod finding;
 mod known;
+mod observed;
 mod page;
 mod phases;
 mod rule;
@@ -22,6 +23,8 @@ pub use page::page;
 pub use finding::BlockedFor;
 pub use finding::Evidence;
 pub use finding::LintFinding;
+pub use observed::Load;
+pub use observed::Observed;
 pub use rule::Cost;
 pub use rule::Rule;
 pub use rule::Theme;
@@ -68,6 +71,13 @@ impl<'a> Linter<'a> {
     pub fn on(settings: &'a LintSettings, catalog: Catalog) -> Linter<'a> {
         let (major, minor) = (catalog.major(), Some(catalog.server_version % 10_000));
         Linter { settings, world: World::of(&catalog), catalog: Some(catalog), major, minor }
+    }
+
+    /// Knows how much tables are used, and how fast earlier runs were.
+    #[must_use]
+    pub fn observed(mut self, observed: Observed) -> Linter<'a> {
+        self.world.observe(observed);
+        self
     }
 
     /// What is wrong with the next file, in the order of its places.

@@ -83,22 +83,34 @@ pub struct Cost {
     pub rewrite: bool,
     /// Whether the table is read as a whole.
     pub scan: bool,
+    /// Whether an index is built.
+    pub build: bool,
 }
 
 impl Cost {
     /// A lock that is short by itself.
     pub const fn lock(table: &'static str, lock: LockMode) -> Cost {
-        Cost { table, lock, rewrite: false, scan: false }
+        Cost { table, lock, rewrite: false, scan: false, build: false }
     }
 
     /// A lock as long as the table is read.
     pub const fn scan(table: &'static str, lock: LockMode) -> Cost {
-        Cost { table, lock, rewrite: false, scan: true }
+        Cost { table, lock, rewrite: false, scan: true, build: false }
+    }
+
+    /// A lock as long as an index is built.
+    pub const fn build(table: &'static str, lock: LockMode) -> Cost {
+        Cost { table, lock, rewrite: false, scan: true, build: true }
+    }
+
+    /// A lock as long as the table's files are copied as they are.
+    pub const fn copy(table: &'static str, lock: LockMode) -> Cost {
+        Cost { table, lock, rewrite: true, scan: false, build: false }
     }
 
     /// A lock as long as the table is written anew.
     pub const fn rewrite(table: &'static str, lock: LockMode) -> Cost {
-        Cost { table, lock, rewrite: true, scan: true }
+        Cost { table, lock, rewrite: true, scan: true, build: false }
     }
 }
 

@@ -20,6 +20,10 @@ pub struct LintSettings {
     pub big_tables: Vec<String>,
     /// Tables that are small: a lock on one is a note.
     pub small_tables: Vec<String>,
+    /// Tables that are used all the time, whatever the statistics say.
+    pub hot_tables: Vec<String>,
+    /// A table that is scanned and written to so many times a second is hot, where that is known.
+    pub hot_rate: u32,
     /// A table of at most this many rows is small, where its size is known.
     pub small_rows: u64,
     /// Files that are passed over: patterns of their paths or names.
@@ -40,6 +44,8 @@ impl Default for LintSettings {
             server_minor: None,
             big_tables: Vec::new(),
             small_tables: Vec::new(),
+            hot_tables: Vec::new(),
+            hot_rate: 100,
             small_rows: 10_000,
             ignore: Vec::new(),
             new_until_commit: false,
@@ -64,6 +70,11 @@ impl LintSettings {
     /// Whether a table is said to be big.
     pub fn is_big(&self, table: &ObjectRef) -> bool {
         matches_any(&self.big_tables, table)
+    }
+
+    /// Whether a table is said to be used all the time.
+    pub fn is_hot(&self, table: &ObjectRef) -> bool {
+        matches_any(&self.hot_tables, table)
     }
 
     /// Whether a table is said to be small.

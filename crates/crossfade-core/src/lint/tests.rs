@@ -1,6 +1,12 @@
 //! Every rule finds its bad case, and nothing in its good one.
 
 use super::*;
+use crate::catalog::Table;
+use crate::runbook::Sample;
+use crate::runbook::Surroundings;
+use crate::runbook::TableSize;
+use crate::runbook::Work;
+use crate::sql::TableName;
 
 fn settings(rule: &Rule) -> LintSettings {
     let levels = [(rule.name.to_owned(), Some(rule.level.unwrap_or(crate::finding::Severity::Warning)))];
@@ -8,6 +14,8 @@ fn settings(rule: &Rule) -> LintSettings {
         levels: levels.into_iter().collect(),
         server_version: rule.servers.0,
         server_minor: Some(0),
+        hot_tables: if rule.name == "hot-table" { vec!["users".to_owned()] } else { Vec::new() },
+        big_tables: if rule.name == "slow-index-build" { vec!["users".to_owned()] } else { Vec::new() },
         as_written: rule.name != "refused",
         ..LintSettings::default()
     }
@@ -301,4 +309,92 @@ fn an_index_is_built_concurrently_on_a_server_that_may_lose_its_rows() {
     for (major, minor) in [(14, None), (14, Some(4)), (13, Some(2)), (15, Some(0))] {
         assert!(!on(major, minor, true, written), "{major} {minor:?}");
     }
+}
+
+/// A database with one table.
+fn with_users(rows: u64, scans: f64, samples: Vec<Sample>) -> (Catalog, Observed) {
+    let name = TableName::new("public", "users");
+    let table = Table { has_rows: true, estimated_rows: rows, blocks: rows / 50, ..Table::empty(name.clone()) };
+    let catalog = Catalog { server_version: 150_004, block_size: 8192, tables: vec![table], ..Catalog::default() };
+    let tables = vec![TableSize { table: name.clone(), rows, heap: rows * 160, indexes: 0 }];
+    let around = Surroundings { tables, samples, ..Surroundings::default() };
+    (catalog, Observed { loads: vec![Load { table: name, scans, writes: 1.0 }], around })
+}
+
+fn on(settings: &LintSettings, (catalog, observed): (Catalog, Observed), text: &str) -> Vec<LintFinding> {
+    Linter::on(settings, catalog).observed(observed).file(text, &read_script(text))
+}
+
+#[test]
+fn a_table_in_heavy_use_is_hot_and_never_small() {
+    let rules = |settings: &LintSettings, scans: f64, text: &str| {
+        let found = on(settings, with_users(1_000, scans, Vec::new()), text).into_iter();
+        found.map(|finding| (finding.rule, finding.level)).collect::<Vec<_>>()
+    };
+    let written = another_tool();
+    let (warning, error) = (crate::finding::Severity::Warning, crate::finding::Severity::Error);
+    let locked = |level| ("explicit-lock".to_owned(), level);
+    let note = crate::finding::Severity::Note;
+    let lock = "LOCK TABLE users;";
+    assert_eq!(rules(&written, 99.0, lock), [locked(warning), ("hot-table".to_owned(), warning)]);
+    assert_eq!(rules(&written, 98.0, lock), [locked(note)]);
+    let crossfade = LintSettings { as_written: false, ..written.clone() };
+    let add = "ALTER TABLE users ADD COLUMN age integer;";
+    assert_eq!(rules(&crossfade, 500.0, add), [("hot-table".to_owned(), note)]);
+    assert_eq!(rules(&written, 500.0, "CREATE INDEX CONCURRENTLY i ON users (id);"), []);
+    let blocking = rules(&written, 500.0, "CREATE INDEX i ON users (id);");
+    assert_eq!(blocking, [("create-index-blocking".to_owned(), error), ("hot-table".to_owned(), warning)]);
+}
+
+#[test]
+fn times_are_those_of_earlier_runs_where_there_are_some() {
+    let settings = LintSettings { as_written: true, ..another_tool() };
+    let sample = |work, seconds| Sample {
+        work,
+        table: TableName::new("public", "users"),
+        rows: None,
+        took: std::time::Duration::from_secs(seconds),
+        version: "7".to_owned(),
+    };
+    let rows = 10_000_000;
+    let blocked = |samples: Vec<Sample>, text: &str| {
+        let found = on(&settings, with_users(rows, 0.0, samples), text);
+        let one = found.into_iter().find_map(|finding| finding.blocked_for).expect("its size is known");
+        (one.time.as_secs(), one.measured)
+    };
+    let check = "ALTER TABLE users ADD CONSTRAINT c CHECK (id > 0);";
+    let index = "CREATE INDEX i ON users (id);";
+    assert_eq!(blocked(Vec::new(), check), (7, None));
+    assert_eq!(blocked(Vec::new(), index), (50, None));
+    // One on the same work: as long again, but for what blocks are more than rows.
+    let (time, basis) = blocked(vec![sample(Work::Scan, 100)], check);
+    assert_eq!(time, 102);
+    assert_eq!(
+        basis.as_deref(),
+        Some("reading a table once at 16 MB/s in one earlier run here, the last one of public.users by 7")
+    );
+    assert_eq!(blocked(vec![sample(Work::Index, 300)], index).0, 300);
+    assert_eq!(blocked(vec![sample(Work::Scan, 100)], index), (50, None));
+    // Nothing measures a rewrite.
+    let (time, basis) = blocked(vec![sample(Work::Scan, 100)], "ALTER TABLE users SET UNLOGGED;");
+    assert_eq!((time, basis), (52, None));
+}
+
+#[test]
+fn a_build_that_takes_long_is_said() {
+    let settings = another_tool();
+    let rules = |rows: u64, text: &str| {
+        let found = on(&settings, with_users(rows, 0.0, Vec::new()), text).into_iter();
+        found.filter(|finding| finding.rule == "slow-index-build").map(|finding| finding.message).collect::<Vec<_>>()
+    };
+    let none: [&str; 0] = [];
+    let index = "CREATE INDEX CONCURRENTLY i ON users (id);";
+    assert_eq!(rules(119_000_000, index), none);
+    assert_eq!(rules(120_000_000, index), ["an index over 120000000 rows of users takes about 10 minutes"]);
+    assert_eq!(rules(120_000_000, "CREATE INDEX i ON users (id);"), none);
+    assert_eq!(rules(120_000_000, "ALTER TABLE users ADD UNIQUE USING INDEX i;"), none);
+    let crossfade = LintSettings { as_written: false, ..settings.clone() };
+    let unique = "ALTER TABLE users ADD CONSTRAINT k UNIQUE (id);";
+    let found = on(&crossfade, with_users(120_000_000, 0.0, Vec::new()), unique);
+    assert!(found.iter().any(|finding| finding.rule == "slow-index-build"), "{found:?}");
 }

@@ -16,6 +16,8 @@ pub struct Seen {
     pub rewritten: Vec<String>,
     /// Tables that were read as a whole.
     pub scanned: Vec<String>,
+    /// Whether it can't run in a transaction, so that what it reads is not seen.
+    pub outside: bool,
     /// What the server said where it refused.
     pub failed: Option<String>,
 }
@@ -43,13 +45,13 @@ pub fn witnessed(settings: &LintSettings, findings: &mut Vec<LintFinding>, seen:
             let contract = rules::by_name(&finding.rule).is_some_and(|rule| rule.theme == super::Theme::Contract);
             let Some(cost) = cost.filter(|_| !contract) else { return true };
             let done = (!cost.rewrite || !seen.rewritten.is_empty())
-                && (!cost.scan || cost.rewrite || !seen.scanned.is_empty())
+                && (!cost.scan || cost.rewrite || seen.outside || !seen.scanned.is_empty())
                 && lock.is_some_and(|lock| lock >= cost.lock);
             if done {
                 finding.evidence = Evidence::Trace;
                 finding.lock = lock;
             }
-            // Statements that can't run in a transaction show no locks.
+            // One that can't run in a transaction may be over before its locks are seen.
             done || lock.is_none()
         });
         let known = findings.iter().any(|finding| {

@@ -36,6 +36,15 @@ struct Rates {
     unit: &'static str,
 }
 
+/// How fast earlier runs were.
+pub(crate) struct Measured {
+    /// The slowest of them, in rows or bytes a second.
+    pub slowest: f64,
+    fastest: f64,
+    /// Which runs, in words.
+    pub basis: String,
+}
+
 impl Work {
     /// What is taken where nothing was measured. Source: docs/benchmarks.md for filling (120,000 to 240,000 rows a second on two cores and
     /// a local disk with nothing beside it), with room for slower disks, wider rows, rest and the throttle; the others are those of
@@ -67,7 +76,8 @@ impl Work {
         }
     }
 
-    fn of(self, amount: f64, table: &TableName, around: &Surroundings) -> Estimate {
+    /// How fast earlier runs were, those on the same table before others.
+    pub(crate) fn measured(self, table: &TableName, around: &Surroundings) -> Option<Measured> {
         let measured: Vec<(f64, &Sample)> = around
             .samples
             .iter()
@@ -77,12 +87,7 @@ impl Work {
         // The same table is the best witness.
         let own: Vec<(f64, &Sample)> = measured.iter().filter(|(_, sample)| sample.table == *table).copied().collect();
         let measured = if own.is_empty() { measured } else { own };
-        let newest = measured.first().map(|(_, sample)| *sample);
-        let Some(newest) = newest else {
-            let Rates { slow, fast, unit } = self.assumed();
-            let basis = format!("{} at {}", self.doing(), between(slow, fast, unit));
-            return Estimate::at_rate(amount, slow, fast, Basis::Assumed(basis));
-        };
+        let newest = measured.first().map(|(_, sample)| *sample)?;
         let slowest = measured.iter().map(|(rate, _)| *rate).fold(f64::INFINITY, f64::min);
         let fastest = measured.iter().map(|(rate, _)| *rate).fold(0.0, f64::max);
         let unit = self.assumed().unit;
@@ -94,7 +99,20 @@ impl Work {
             newest.table,
             newest.version
         );
-        Estimate::at_rate(amount, slowest / APART, fastest * APART, Basis::Measured(basis))
+        Some(Measured { slowest, fastest, basis })
+    }
+
+    fn of(self, amount: f64, table: &TableName, around: &Surroundings) -> Estimate {
+        match self.measured(table, around) {
+            Some(Measured { slowest, fastest, basis }) => {
+                Estimate::at_rate(amount, slowest / APART, fastest * APART, Basis::Measured(basis))
+            }
+            None => {
+                let Rates { slow, fast, unit } = self.assumed();
+                let basis = format!("{} at {}", self.doing(), between(slow, fast, unit));
+                Estimate::at_rate(amount, slow, fast, Basis::Assumed(basis))
+            }
+        }
     }
 }
 

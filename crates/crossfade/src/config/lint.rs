@@ -15,6 +15,8 @@ pub(super) struct LintTable {
     big_tables: Option<Vec<String>>,
     small_tables: Option<Vec<String>>,
     small_rows: Option<u64>,
+    hot_tables: Option<Vec<String>>,
+    hot_rate: Option<u32>,
     new_until_commit: Option<bool>,
     as_written: Option<bool>,
     in_transaction: Option<bool>,
@@ -70,6 +72,8 @@ pub(super) fn read(table: LintTable) -> Result<LintSettings, Wrong> {
     }
     settings.big_tables = table.big_tables.unwrap_or_default();
     settings.small_tables = table.small_tables.unwrap_or_default();
+    settings.hot_tables = table.hot_tables.unwrap_or_default();
+    settings.hot_rate = table.hot_rate.unwrap_or(settings.hot_rate);
     settings.small_rows = table.small_rows.unwrap_or(settings.small_rows);
     settings.new_until_commit = table.new_until_commit.unwrap_or(settings.new_until_commit);
     settings.as_written = table.as_written.unwrap_or(settings.as_written);

@@ -11,6 +11,8 @@ use crossfade_core::runbook::runbook as of_plan;
 use crossfade_core::runbook::samples;
 use crossfade_core::runbook::tables;
 
+use tokio_postgres::Client;
+
 use super::Migrator;
 use super::preview::Planned;
 use super::preview::Preview;
@@ -18,6 +20,7 @@ use super::preview::preview;
 use crate::error::Result;
 use crate::executor::CATALOG_ONLY;
 use crate::postgres::sizes;
+use crate::postgres::store::Store;
 use crate::report::REPORT_FORMAT;
 use crate::report::RunbookRefusal;
 use crate::report::RunbookReport;
@@ -65,7 +68,7 @@ fn one(planned: &Planned, around: &Surroundings) -> crossfade_core::runbook::Run
 async fn surroundings(migrator: &Migrator, preview: &Preview) -> Result<Surroundings> {
     let client = &preview.client;
     let receivers = sizes::receivers(client).await?;
-    let measured = earlier(preview).await?;
+    let measured = earlier(client, &preview.store).await?;
     let mut names: BTreeSet<_> = preview.planned.iter().flat_map(|planned| tables(&planned.plan)).collect();
     names.extend(measured.iter().map(|sample| sample.table.clone()));
     let config = &migrator.config;
@@ -83,8 +86,7 @@ async fn surroundings(migrator: &Migrator, preview: &Preview) -> Result<Surround
 }
 
 /// What earlier runs took, the newest first.
-async fn earlier(preview: &Preview) -> Result<Vec<Sample>> {
-    let (client, store) = (&preview.client, &preview.store);
+pub(super) async fn earlier(client: &Client, store: &Store) -> Result<Vec<Sample>> {
     if !store.exists(client).await? {
         return Ok(Vec::new());
     }

@@ -3,6 +3,7 @@
 pub(crate) mod controls;
 pub(crate) mod introspect;
 pub(crate) mod lease;
+pub(crate) mod loads;
 pub(crate) mod parked;
 pub(crate) mod pooler;
 pub(crate) mod sizes;

@@ -13,7 +13,7 @@ use super::super::file::More;
 use super::super::world::Key;
 
 use super::super::file::Runner;
-use crate::sql::act::NewConstraint;
+use super::loads::built_beside;
 use crate::sql::act::NewIndex;
 use crate::sql::act::concurrently;
 
@@ -64,21 +64,7 @@ fn corruption(look: &mut Look<'_>) {
         return;
     }
     let by_us = look.runner() == Runner::Crossfade && look.act.inside.is_none();
-    let unique = |change: &Change| {
-        let constraints = match change {
-            Change::AddConstraint(constraint) => std::slice::from_ref(&**constraint),
-            Change::AddColumn { column, .. } => column.constraints.as_slice(),
-            _ => &[],
-        };
-        let built = |constraint: &NewConstraint| constraint.using_index.is_none();
-        constraints.iter().filter(|constraint| built(constraint)).any(|constraint| constraint.form.is_key())
-    };
-    let built = match &look.act.deed {
-        Deed::CreateIndex(index) if index.concurrently || by_us => Some(&index.table),
-        Deed::Reindex { name: Some(name), concurrently: true, .. } => Some(name),
-        Deed::Alter { thing: Thing::Table, table, changes } if by_us && changes.iter().any(unique) => Some(table),
-        _ => None,
-    };
+    let built = built_beside(&look.act.deed, by_us);
     if let Some(table) = built.filter(|table| !look.is_new(table)) {
         let minor = look.minor.unwrap_or_default();
         let message = format!("{table} gets an index CONCURRENTLY, which may lack rows on PostgreSQL 14.{minor}");

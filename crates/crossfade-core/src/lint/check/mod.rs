@@ -6,6 +6,7 @@ mod contract;
 mod design;
 mod enums;
 mod indexes;
+mod loads;
 mod locks;
 mod maintenance;
 mod partitions;
@@ -26,6 +27,7 @@ pub(super) fn check(look: &mut Look<'_>) {
     columns::check(look);
     constraints::check(look);
     indexes::check(look);
+    loads::check(look);
     types::check(look);
     contract::check(look);
     maintenance::check(look);

@@ -120,7 +120,7 @@ CREATE TABLE orders (id bigint PRIMARY KEY, total integer);",
         name: "add-column-inline-unique",
         title: "ADD COLUMN … UNIQUE or PRIMARY KEY",
         effect: "the index is built while nobody can read the table or write to it",
-        cost: Some(Cost::scan("users", LockMode::AccessExclusive)),
+        cost: Some(Cost::build("users", LockMode::AccessExclusive)),
         bad: "ALTER TABLE users ADD COLUMN handle text UNIQUE;",
         good: "ALTER TABLE users ADD COLUMN handle text;
 CREATE UNIQUE INDEX CONCURRENTLY users_handle_key ON users (handle);

@@ -70,7 +70,7 @@ ALTER TABLE users ADD CONSTRAINT c FOREIGN KEY (id) REFERENCES orders NOT VALID;
         name: "add-unique-blocking",
         title: "ADD CONSTRAINT … UNIQUE that builds its index",
         effect: BUILT,
-        cost: Some(Cost::scan("users", LockMode::AccessExclusive)),
+        cost: Some(Cost::build("users", LockMode::AccessExclusive)),
         bad: "ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE (email);",
         good: "CREATE UNIQUE INDEX CONCURRENTLY users_email_key ON users (email);
 ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE USING INDEX users_email_key;",
@@ -81,7 +81,7 @@ ALTER TABLE users ADD CONSTRAINT users_email_key UNIQUE USING INDEX users_email_
         name: "add-primary-key-blocking",
         title: "ADD PRIMARY KEY that builds its index",
         effect: BUILT,
-        cost: Some(Cost::scan("events", LockMode::AccessExclusive)),
+        cost: Some(Cost::build("events", LockMode::AccessExclusive)),
         setup: "CREATE TABLE events (id bigint NOT NULL, at timestamptz);",
         bad: "ALTER TABLE events ADD PRIMARY KEY (id);",
         good: "CREATE UNIQUE INDEX CONCURRENTLY events_pkey ON events (id);
@@ -109,7 +109,7 @@ ALTER TABLE events ADD CONSTRAINT events_pkey PRIMARY KEY USING INDEX events_id;
         name: "add-exclusion-constraint",
         title: "ADD CONSTRAINT … EXCLUDE",
         effect: BUILT,
-        cost: Some(Cost::scan("stays", LockMode::AccessExclusive)),
+        cost: Some(Cost::build("stays", LockMode::AccessExclusive)),
         setup: "CREATE TABLE stays (id bigint PRIMARY KEY, during tstzrange);",
         bad: "ALTER TABLE stays ADD CONSTRAINT one_at_a_time EXCLUDE USING gist (during WITH &&);",
         good: "-- there is no way online: make a new table that has it, and move the rows

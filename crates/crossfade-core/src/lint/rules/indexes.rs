@@ -16,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "create-index-blocking",
         title: "CREATE INDEX without CONCURRENTLY",
         effect: "nobody can write to the table while the index is built",
-        cost: Some(Cost::scan("users", LockMode::Share)),
+        cost: Some(Cost::build("users", LockMode::Share)),
         bad: "CREATE INDEX users_email ON users (email);",
         good: "CREATE INDEX CONCURRENTLY users_email ON users (email);",
         exceptions: "On a partitioned table CONCURRENTLY is an error: build it on each partition, and attach them to one made with ON ONLY.",
@@ -36,7 +36,7 @@ pub(super) const RULES: &[Rule] = &[
         name: "reindex-blocking",
         title: "REINDEX without CONCURRENTLY",
         effect: "nobody can write to the table, and no query can use the index, while it is built again; most reads wait, too, as the planner looks at every index",
-        cost: Some(Cost::scan("users", LockMode::Share)),
+        cost: Some(Cost::build("users", LockMode::Share)),
         bad: "REINDEX TABLE users;",
         good: "-- crossfade: no-transaction
 REINDEX TABLE CONCURRENTLY users;",
@@ -106,6 +106,21 @@ CREATE INDEX events_id ON ONLY events (id);
 CREATE INDEX CONCURRENTLY events_2024_id ON events_2024 (id);
 ALTER INDEX events_id ATTACH PARTITION events_2024_id;",
         exceptions: "Crossfade does the three steps by itself.",
+        ..RULE
+    },
+    Rule {
+        name: "slow-index-build",
+        level: Some(Severity::Warning),
+        title: "an index that takes long to build, although nobody is kept out",
+        effect: "the build reads the table and writes the index for all that time: disks and replicas have less for others, and VACUUM can't take away dead rows of any table; \
+                 a transaction that is open for long makes it longer still",
+        bad: "-- crossfade: no-transaction
+CREATE INDEX CONCURRENTLY users_email ON users (email);",
+        good: "-- crossfade: no-transaction
+DROP INDEX CONCURRENTLY users_name;",
+        exceptions: "Found where the database says that the build takes ten minutes or more (`--live`: by rows, or as earlier runs measured it), or where `big_tables` names the table. \
+                     Run it when little goes on; Crossfade goes on where it stopped, and `crossfade plan --format markdown` says how long.",
+        source: "the manual, CREATE INDEX, building indexes concurrently",
         ..RULE
     },
     Rule {

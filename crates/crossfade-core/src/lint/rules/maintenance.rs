@@ -48,10 +48,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "set-tablespace",
         title: "SET TABLESPACE",
         effect: "all files of the table are copied; nobody can read it or write to it until that is done",
+        cost: Some(Cost::copy("users", LockMode::AccessExclusive)),
         bad: "ALTER TABLE users SET TABLESPACE fast;",
         good: "CREATE TABLE users_new (id bigint PRIMARY KEY, email text);",
         exceptions: "The tablespace that it is in already. Indexes can be moved one by one by REINDEX (TABLESPACE …) CONCURRENTLY.",
-        source: "measured with two tablespaces, which the trace does not have",
         ..RULE
     },
     Rule {
@@ -59,10 +59,13 @@ pub(super) const RULES: &[Rule] = &[
         title: "SET ACCESS METHOD",
         effect: REWRITTEN,
         servers: (15, 18),
+        cost: Some(Cost::rewrite("users", LockMode::AccessExclusive)),
+        setup: "CREATE ACCESS METHOD columnar TYPE TABLE HANDLER heap_tableam_handler;
+CREATE TABLE users (id bigint PRIMARY KEY, email text);
+INSERT INTO users VALUES (1, 'a@b');",
         bad: "ALTER TABLE users SET ACCESS METHOD columnar;",
         good: "CREATE TABLE users_new (id bigint PRIMARY KEY, email text);",
         exceptions: "The access method that it has already.",
-        source: "measured with an extension, which the trace does not have",
         ..RULE
     },
     Rule {

@@ -104,6 +104,17 @@ CREATE TABLE IF NOT EXISTS b (id bigint PRIMARY KEY);",
         ..RULE
     },
     Rule {
+        name: "hot-table",
+        title: "a lock that keeps others out, on a table that is used all the time",
+        effect: "whoever comes has to wait as soon as the lock is asked for; on a table in such use a second of it is hundreds of waiting queries, and connections may run out",
+        bad: "ALTER TABLE users ADD COLUMN age integer;",
+        good: "CREATE TABLE ages (user_id bigint PRIMARY KEY, age integer);",
+        exceptions: "Found where the database says that the table is scanned and written to a hundred times a second or more (`--live`; `hot_rate` in crossfade.toml), or where `hot_tables` names it. \
+                     What Crossfade runs asks for the lock with a timeout, gives way and tries again: then it is a note.",
+        source: "pg_stat_user_tables",
+        ..RULE
+    },
+    Rule {
         name: "combine-alter-tables",
         level: None,
         title: "several ALTER TABLE of one table, one behind the other",

@@ -1,12 +1,16 @@
 //! What is known of the schema, from earlier statements and files or from a catalog.
 
 mod apply;
+mod times;
+
+pub(super) use times::Time;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
-use super::rule::Cost;
+use super::observed::Load;
+use crate::runbook::Surroundings;
 use crate::sql::ObjectRef;
+use crate::sql::TableName;
 use crate::sql::act::Form;
 
 /// A name with its schema; without one it is taken for one of `public`.
@@ -22,6 +26,11 @@ impl Key {
     /// Of another thing in the same schema.
     pub fn beside(&self, name: &str) -> Key {
         Key(self.0.clone(), name.to_owned())
+    }
+
+    /// As the catalog names it.
+    pub fn place(&self) -> TableName {
+        TableName::new(self.0.as_str(), self.1.as_str())
     }
 
     /// As a statement names it.
@@ -104,23 +113,6 @@ pub(super) struct Size {
     pub bytes: u64,
 }
 
-/// Bytes of heap that are read in a second, and that are written anew with their indexes. Cautious figures for disks of today; what counts
-/// is whether it is a moment, minutes or hours.
-const READ_A_SECOND: u64 = 200 << 20;
-const WRITTEN_A_SECOND: u64 = 30 << 20;
-
-impl Size {
-    /// How long a statement takes that reads or writes all of it.
-    pub fn time(self, cost: Cost) -> Option<Duration> {
-        let rate = match (cost.rewrite, cost.scan) {
-            (true, true) => WRITTEN_A_SECOND,
-            (false, true) => READ_A_SECOND,
-            (_, false) => return None,
-        };
-        Some(Duration::from_millis(self.bytes * 1000 / rate))
-    }
-}
-
 /// What is known.
 #[derive(Clone, Debug, Default)]
 pub(super) struct World {
@@ -129,6 +121,10 @@ pub(super) struct World {
     pub types: BTreeMap<Key, KnownType>,
     /// Sizes of tables, where a database said them.
     pub sizes: BTreeMap<Key, Size>,
+    /// How much tables are used, where a database said it.
+    pub loads: BTreeMap<Key, Load>,
+    /// What earlier runs took.
+    pub around: Surroundings,
     /// Functions of the user's that are known not to be volatile.
     pub steady_functions: Vec<String>,
     /// Whether a database was asked, so that what is not here is not there.

@@ -9,16 +9,21 @@ use std::path::PathBuf;
 use crossfade_core::catalog::Catalog;
 use crossfade_core::journal::State;
 use crossfade_core::lint::Linter;
+use crossfade_core::lint::Observed;
 use crossfade_core::lint::Script;
 use crossfade_core::lint::read_script;
+use crossfade_core::runbook::Surroundings;
 
 use self::files::Text;
 use self::since::Since;
 use self::tracing::Traces;
 use super::Migrator;
+use super::runbook::earlier;
 use super::same_version;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;
+use crate::postgres::loads::loads;
+use crate::postgres::sizes;
 use crate::report::LintReport;
 use crate::report::LintedFile;
 use crate::scratch::ScratchPlace;
@@ -40,10 +45,12 @@ pub(super) async fn lint(migrator: &Migrator, options: &LintOptions) -> Result<L
     let texts = files::texts(migrator, &options.paths)?;
     let since = options.since.as_ref().map(|name| Since::read(migrator, &options.paths, name)).transpose()?;
     let settings = &migrator.config.lint;
-    let (catalog, applied) = if options.live { live(migrator).await? } else { (None, Vec::new()) };
-    let mut linter = match catalog {
-        Some(catalog) => Linter::on(settings, catalog),
-        None => Linter::new(settings),
+    let (mut linter, applied) = match options.live {
+        true => {
+            let Live { catalog, observed, applied } = live(migrator).await?;
+            (Linter::on(settings, catalog).observed(observed), applied)
+        }
+        false => (Linter::new(settings), Vec::new()),
     };
     let is_applied = |text: &Text| {
         text.version.as_ref().is_some_and(|version| applied.iter().any(|applied| same_version(applied, version)))
@@ -78,16 +85,28 @@ pub(super) async fn lint(migrator: &Migrator, options: &LintOptions) -> Result<L
     Ok(LintReport::of(linted))
 }
 
-/// The database's schema, and the versions that it has.
-async fn live(migrator: &Migrator) -> Result<(Option<Catalog>, Vec<String>)> {
+/// What the database knows.
+struct Live {
+    catalog: Catalog,
+    observed: Observed,
+    /// The versions that it has.
+    applied: Vec<String>,
+}
+
+async fn live(migrator: &Migrator) -> Result<Live> {
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
     let rows = if store.exists(&client).await? { store.rows(&client).await? } else { Vec::new() };
-    let known = rows.into_iter().filter(|row| row.state != State::RolledBack).map(|row| row.version);
+    let applied = rows.into_iter().filter(|row| row.state != State::RolledBack).map(|row| row.version).collect();
     let catalog = super::planning::catalog(&client, &store).await?;
     // Whoever runs the files later, the tables are in use.
     let catalog = Catalog { other_sessions: catalog.other_sessions.max(1), ..catalog };
-    Ok((Some(catalog), known.collect()))
+    let samples = earlier(&client, &store).await?;
+    let names = samples.iter().map(|sample| sample.table.clone()).collect();
+    let tables = sizes::sizes(&client, &catalog, &names).await?;
+    let around = Surroundings { tables, samples, ..Surroundings::default() };
+    let observed = Observed { loads: loads(&client, &catalog).await?, around };
+    Ok(Live { catalog, observed, applied })
 }
 
 /// Reads the texts on all cores; what they do to one another is told afterwards, one after the other.

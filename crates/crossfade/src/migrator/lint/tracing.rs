@@ -81,9 +81,10 @@ async fn each(
 
 async fn of_file(database: &ScratchDatabase, text: &str, spans: &[Span]) -> Result<Vec<(Span, Seen)>> {
     let client = database.target().connect("trace").await?;
+    let beside = database.target().connect("trace").await?;
     let mut seen = Vec::new();
     for span in spans {
-        let traced = trace(&client, &[span.of(text)], true).await?;
+        let traced = trace(&client, &beside, &[span.of(text)], true).await?;
         let failed = traced.failed.is_some();
         let strongest = traced.locks.iter().max_by_key(|(_, mode)| **mode);
         seen.push((
@@ -92,6 +93,7 @@ async fn of_file(database: &ScratchDatabase, text: &str, spans: &[Span]) -> Resu
                 lock: strongest.map(|(table, mode)| (table.clone(), *mode)),
                 rewritten: traced.rewritten,
                 scanned: traced.scanned,
+                outside: traced.outside,
                 failed: traced.failed,
             },
         ));
