@@ -87,6 +87,7 @@ pub use migrator::RunOptions;
 pub use migrator::SquashOptions;
 pub use migrator::StartOptions;
 pub use migrator::TestOptions;
+pub use migrator::Watcher;
 pub use postgres::Target;
 pub use source::Embedded;
 pub use stop::Stop;

@@ -1,5 +1,7 @@
 //! How much of a backfill is done.
 
+use std::collections::BTreeMap;
+
 use super::Cursor;
 use super::Lane;
 use crate::step::Backfill;
@@ -28,6 +30,20 @@ pub fn fraction<'a>(backfill: &Backfill, cursors: impl IntoIterator<Item = &'a C
         }
     }
     if all > 0.0 { done / all } else { 0.0 }
+}
+
+/// Blocks that are swept, and blocks in all, of the relations that were begun. None where nothing is swept by blocks.
+pub fn blocks<'a>(backfill: &Backfill, cursors: impl IntoIterator<Item = &'a Cursor>) -> Option<(u64, u64)> {
+    let mut done = 0.0;
+    let mut sizes = BTreeMap::new();
+    for cursor in cursors {
+        let Lane::Blocks(position, _) = cursor.lane() else { continue };
+        let Some(unit) = backfill.units.get(position as usize) else { continue };
+        done += cursor.done(unit.stripes);
+        sizes.insert(position, cursor.end_block);
+    }
+    let all: u64 = sizes.values().sum();
+    (!sizes.is_empty()).then_some(((done as u64).min(all), all))
 }
 
 #[cfg(test)]
@@ -73,6 +89,9 @@ mod tests {
         assert_eq!(fraction(&backfill, [&first]), 0.0);
         let half = first.next(4, 64);
         assert_eq!(fraction(&backfill, [&half, &second]), 16.0 / 2048.0);
+        assert_eq!(blocks(&backfill, [&half, &second]), Some((16, 2048)));
+        assert_eq!(blocks(&backfill, []), None);
+        assert_eq!(blocks(&backfill, [&Cursor::start_of_keys(0, vec![None], 1000, 64)]), None);
         let mut end = second.clone();
         while !end.is_done() {
             end = end.next(4, 64);

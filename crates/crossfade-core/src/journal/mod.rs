@@ -150,6 +150,20 @@ pub enum State {
 }
 
 impl State {
+    /// All states.
+    pub const ALL: [State; 10] = [
+        State::Pending,
+        State::Expanding,
+        State::Migrating,
+        State::Ready,
+        State::Contracting,
+        State::Contracted,
+        State::Applied,
+        State::Failed,
+        State::RollingBack,
+        State::RolledBack,
+    ];
+
     /// As `status --json` spells it.
     pub fn name(self) -> &'static str {
         match self {

@@ -247,6 +247,14 @@ impl Reading {
         Reading { signal, scope: scope.to_owned(), measure: Measure::Unmeasurable(why), limit: 0.0, text }
     }
 
+    /// The number, where it is known.
+    pub fn number(&self) -> Option<f64> {
+        match self.measure {
+            Measure::Value(value) => Some(value),
+            Measure::Unmeasurable(_) => None,
+        }
+    }
+
     /// Whether it is above its limit, or can't be known.
     pub fn is_over(&self) -> bool {
         match self.measure {

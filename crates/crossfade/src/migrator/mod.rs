@@ -27,6 +27,7 @@ mod there_and_back;
 mod tolerance;
 mod trail;
 mod waiting;
+mod watcher;
 mod way_back;
 
 pub use baseline::BaselineOptions;
@@ -45,6 +46,7 @@ pub use steering::LiveChange;
 pub use there_and_back::TestOptions;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
+pub use watcher::Watcher;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -332,6 +334,11 @@ impl Migrator {
     /// When the files or the database can't be read.
     pub async fn status(&self) -> Result<StatusReport> {
         status::report(self).await
+    }
+
+    /// For looking again and again, over one connection. Nothing is connected yet; it changes nothing, and needs no right to.
+    pub fn watcher(&self) -> Watcher {
+        Watcher::new(self)
     }
 
     /// Every event of the journal in order, with who did it and from where. Changes nothing.

@@ -40,31 +40,47 @@ use crate::source::VersionKey;
 /// The origin of what no other tool has run.
 const OWN: &str = "crossfade";
 
+/// The report, with the plans that are not over.
+pub(super) struct Gathered {
+    pub report: StatusReport,
+    /// By the migration's version.
+    pub plans: BTreeMap<String, StoredPlan>,
+    /// Of the backfills that were called for alone, in the report's order.
+    pub backfills: Vec<StoredPlan>,
+}
+
 pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
+    let client = migrator.target.connect(APPLICATION).await?;
+    Ok(gather(migrator, &client).await?.report)
+}
+
+pub(super) async fn gather(migrator: &Migrator, client: &Client) -> Result<Gathered> {
     let folder = migrator.config.migrations.exists().then(|| migrator.folder()).transpose()?;
     let layout = folder.as_ref().map(|folder| folder.layout.name());
     let (files, passed_over) = folder.map(|folder| (folder.files, folder.passed_over)).unwrap_or_default();
-    let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
     let mut epoch = None;
-    let (mut rows, runner, backfills) = if store.exists(&client).await? {
-        let runner = current_runner(&client, &store.schema).await?;
+    let (mut rows, runner, backfills) = if store.exists(client).await? {
+        let runner = current_runner(client, &store.schema).await?;
         if runner.is_some() {
-            epoch = current_epoch(&client, &store.schema).await?;
+            epoch = current_epoch(client, &store.schema).await?;
         }
-        (store.rows(&client).await?, runner, backfills(&client, &store, epoch).await?)
+        (store.rows(client).await?, runner, backfills(client, &store, epoch).await?)
     } else {
         (Vec::new(), None, Vec::new())
     };
+    let (backfills, backfill_plans): (Vec<BackfillStatus>, Vec<StoredPlan>) = backfills.into_iter().unzip();
     let files = history::as_tracked(files, &rows);
-    let mut warnings = super::tolerance::tolerate_on(&client, &store, &files, &mut rows).await?;
+    let mut warnings = super::tolerance::tolerate_on(client, &store, &files, &mut rows).await?;
+    let mut plans = BTreeMap::new();
     let mut migrations = Vec::new();
     let (by_version, run_late) = (history::by_version(&rows), history::run_late(&rows));
     let found = history::compare(&files, &rows, migrator.config.out_of_order);
     let file_of: BTreeMap<&str, &SourceFile> = files.iter().map(|file| (file.version.as_str(), file)).collect();
     for row in &rows {
         let file = file_of.get(row.version.as_str()).copied();
-        let status = of_row(migrator, &client, &store, row, file, epoch).await?;
+        let (status, stored) = of_row(migrator, client, &store, row, file, epoch).await?;
+        plans.extend(stored.map(|stored| (row.version.clone(), stored)));
         migrations.push(MigrationStatus { out_of_order: run_late.contains(&row.version), ..status });
     }
     for file in files.iter().filter(|file| !by_version.contains_key(file.version.as_str())) {
@@ -75,7 +91,7 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     warnings.extend(found.notices);
     let passed_over = passed_over.iter();
     warnings.extend(passed_over.map(|file| format!("{} is passed over: {}", file.path.display(), file.why)));
-    Ok(StatusReport {
+    let report = StatusReport {
         format: REPORT_FORMAT,
         database: migrator.target.display(),
         layout,
@@ -84,7 +100,8 @@ pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
         backfills,
         warnings,
         problems,
-    })
+    };
+    Ok(Gathered { report, plans, backfills: backfill_plans })
 }
 
 fn pending(file: &SourceFile) -> MigrationStatus {
@@ -119,7 +136,7 @@ async fn of_row(
     row: &TrackedRow,
     file: Option<&SourceFile>,
     epoch: Option<i64>,
-) -> Result<MigrationStatus> {
+) -> Result<(MigrationStatus, Option<StoredPlan>)> {
     let mut status = MigrationStatus {
         version: row.version.clone(),
         name: row.name.clone(),
@@ -147,7 +164,7 @@ async fn of_row(
         .name(),
         out_of_order: false,
     };
-    let mut paused = None;
+    let (mut paused, mut plan) = (None, None);
     if !matches!(row.state, State::Applied | State::RolledBack) {
         let stored = store.load(client, row.plan_id).await?;
         let place = place(client, store, &stored, epoch).await?;
@@ -156,6 +173,7 @@ async fn of_row(
         (status.step, status.progress, status.error) = (place.step, place.progress, place.error);
         (status.pause, status.waited) = (place.pause, place.waited);
         status.parked = store.parked_rows(client, row.plan_id).await?;
+        plan = Some(stored);
     }
     if status.state == State::Contracted {
         let left = migrator.config.retain.as_secs_f64() - row.contracted_for.unwrap_or(0.0);
@@ -169,11 +187,11 @@ async fn of_row(
         status.state = State::Pending;
         status.next = Some("its text has changed: `crossfade migrate` runs it again".to_owned());
     }
-    Ok(status)
+    Ok((status, plan))
 }
 
 /// What `crossfade backfill` was called for. No migration, so nothing that the files are compared with.
-async fn backfills(client: &Client, store: &Store, epoch: Option<i64>) -> Result<Vec<BackfillStatus>> {
+async fn backfills(client: &Client, store: &Store, epoch: Option<i64>) -> Result<Vec<(BackfillStatus, StoredPlan)>> {
     let mut found = Vec::new();
     for id in store.backfills(client).await? {
         let stored = store.load(client, id).await?;
@@ -183,9 +201,9 @@ async fn backfills(client: &Client, store: &Store, epoch: Option<i64>) -> Result
         let Place { state, step, progress, pause, waited, error } = place;
         let state = state.unwrap_or(State::Failed);
         let next = paused.or_else(|| (state != State::Applied).then(|| format!("`{command}` goes on")));
-        found.push(BackfillStatus {
+        let status = BackfillStatus {
             command,
-            statement: stored.up_sql,
+            statement: stored.up_sql.clone(),
             state,
             next,
             step,
@@ -194,7 +212,8 @@ async fn backfills(client: &Client, store: &Store, epoch: Option<i64>) -> Result
             waited,
             parked: store.parked_rows(client, id).await?,
             error,
-        });
+        };
+        found.push((status, stored));
     }
     Ok(found)
 }

@@ -33,6 +33,7 @@ use crate::report::RunReport;
 use crate::report::SettingReport;
 use crate::report::SignalReport;
 use crate::report::ThrottleReport;
+use crate::throttle::Seen;
 use crate::throttle::look_once;
 
 /// What to do with a live setting.
@@ -211,6 +212,15 @@ pub(super) async fn report(migrator: &Migrator) -> Result<ThrottleReport> {
     let limits = "SET statement_timeout = '4s'; SET lock_timeout = '1s'";
     client.batch_execute(limits).await.doing("prepare the session")?;
     let seen = look_once(&client, has_journal.then_some(&store), &settings, &tables).await;
+    Ok(ThrottleReport {
+        format: REPORT_FORMAT,
+        settings: Key::ALL.into_iter().map(|key| setting(key, migrator, &settings, &live)).collect(),
+        signals: signal_reports(&seen),
+    })
+}
+
+/// What was seen, as documents have it.
+pub(super) fn signal_reports(seen: &Seen) -> Vec<SignalReport> {
     let signals = seen.readings.iter().map(|reading| {
         let (value, error) = match &reading.measure {
             Measure::Value(value) => (Some(*value), None),
@@ -235,11 +245,7 @@ pub(super) async fn report(migrator: &Migrator) -> Result<ThrottleReport> {
         text: format!("not measured: {why}"),
         error: Some(why.clone()),
     });
-    Ok(ThrottleReport {
-        format: REPORT_FORMAT,
-        settings: Key::ALL.into_iter().map(|key| setting(key, migrator, &settings, &live)).collect(),
-        signals: signals.chain(blind).collect(),
-    })
+    signals.chain(blind).collect()
 }
 
 fn setting(key: Key, migrator: &Migrator, settings: &Settings, live: &[LiveSetting]) -> SettingReport {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crossfade_core::journal::Event;
 use crossfade_core::step::Plan;
 use crossfade_core::step::PlanKind;
+use tokio_postgres::Client;
 
 use super::Migrator;
 use super::same_version;
@@ -12,6 +13,7 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::Since;
+use crate::postgres::store::Store;
 use crate::postgres::store::TrailEvent;
 use crate::report::HistoryEvent;
 use crate::report::HistoryReport;
@@ -58,8 +60,8 @@ pub(super) async fn report(migrator: &Migrator, options: &HistoryOptions) -> Res
     };
     let since = match &options.since {
         None => Since::default(),
-        Some(HistorySince::Ago(time)) => Since { ago: Some(time.as_secs_f64()), time: None },
-        Some(HistorySince::Time(time)) => Since { time: Some(time), ago: None },
+        Some(HistorySince::Ago(time)) => Since { ago: Some(time.as_secs_f64()), ..Since::default() },
+        Some(HistorySince::Time(time)) => Since { time: Some(time), ..Since::default() },
     };
     let events = store.trail(&client, versions.as_deref(), since).await.map_err(|error| match &options.since {
         // What the server says of a text that is no time, or has an unknown time zone.
@@ -71,16 +73,31 @@ pub(super) async fn report(migrator: &Migrator, options: &HistoryOptions) -> Res
         }
         Some(_) | None => error,
     })?;
+    report.events = in_words(&client, &store, events, options.sql).await?;
+    Ok(report)
+}
+
+/// The newest events, the oldest of them first, without what they run.
+pub(super) async fn newest(client: &Client, store: &Store, most: i64) -> Result<Vec<HistoryEvent>> {
+    let events = store.trail(client, None, Since { newest: Some(most), ..Since::default() }).await?;
+    in_words(client, store, events, false).await
+}
+
+async fn in_words(
+    client: &Client,
+    store: &Store,
+    events: Vec<TrailEvent>,
+    with_sql: bool,
+) -> Result<Vec<HistoryEvent>> {
     let mut ids: Vec<i64> = events.iter().map(|event| event.plan_id).collect();
     ids.sort_unstable();
     ids.dedup();
-    let plans = store.plans(&client, &ids).await?;
-    for event in events {
-        if let Some(plan) = plans.get(&event.plan_id) {
-            report.events.push(shown(event, plan, options.sql));
-        }
-    }
-    Ok(report)
+    let plans = store.plans(client, &ids).await?;
+    let shown = events.into_iter().filter_map(|event| {
+        let plan = plans.get(&event.plan_id)?;
+        Some(shown(event, plan, with_sql))
+    });
+    Ok(shown.collect())
 }
 
 fn shown(of: TrailEvent, plan: &Plan, with_sql: bool) -> HistoryEvent {

@@ -92,7 +92,7 @@ impl Store {
     pub(super) async fn ensure_controls(&self, client: &Client) -> Result<()> {
         let s = &self.schema;
         if self.has_controls(client).await? {
-            return Ok(());
+            return self.ensure_commit_column(client).await;
         }
         let text = sql!(
             "BEGIN; \
@@ -101,7 +101,7 @@ impl Store {
              CREATE TABLE IF NOT EXISTS {}.throttle_pauses (plan_id bigint NOT NULL REFERENCES {}.plans, step int NOT NULL, signal text NOT NULL, \
                scope text NOT NULL, reason text NOT NULL, times bigint NOT NULL, total_ms bigint NOT NULL, since timestamptz, epoch bigint NOT NULL, \
                updated_at timestamptz NOT NULL DEFAULT clock_timestamp(), PRIMARY KEY (plan_id, step, signal, scope)); \
-             CREATE TABLE IF NOT EXISTS {}.heartbeat (id int PRIMARY KEY CHECK (id = 1), at timestamptz NOT NULL); \
+             CREATE TABLE IF NOT EXISTS {}.heartbeat (id int PRIMARY KEY CHECK (id = 1), at timestamptz NOT NULL, commit_us bigint); \
              COMMIT",
             s,
             s,
@@ -115,6 +115,40 @@ impl Store {
             );
         }
         Ok(())
+    }
+
+    /// The heartbeat of an older program did not say how long its commit took.
+    async fn ensure_commit_column(&self, client: &Client) -> Result<()> {
+        let doing = "look for the journal's heartbeat";
+        let heartbeat = sql!("{}.heartbeat", self.schema);
+        let query = "SELECT EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass($1) AND attname = 'commit_us')";
+        let row = client.query_typed_one(query, &[(&heartbeat.as_str(), Type::TEXT)]).await.doing(doing)?;
+        if row.get(0) {
+            return Ok(());
+        }
+        let add = sql!("ALTER TABLE {}.heartbeat ADD COLUMN IF NOT EXISTS commit_us bigint", self.schema);
+        client.batch_execute(add.as_str()).await.map_err(|error| {
+            Error::failed(format!(
+                "could not bring the journal in schema {} into the form of this version",
+                self.schema
+            ))
+            .hint("the role must own the journal's tables; nothing was changed")
+            .caused_by(error)
+        })
+    }
+
+    /// How long the last commit took that whoever runs has measured just now, in seconds. Changes nothing.
+    pub async fn last_commit(&self, client: &Client) -> Result<Option<f64>> {
+        if !self.has_controls(client).await? {
+            return Ok(None);
+        }
+        // By its name, since the heartbeat of an older program has no such column.
+        let query = sql!(
+            "SELECT (to_jsonb(h) ->> 'commit_us')::float8 / 1e6 FROM {}.heartbeat AS h WHERE h.at > clock_timestamp() - interval '5 s'",
+            self.schema
+        );
+        let row = client.query_typed_opt(query.as_str(), &[]).await.doing("read the heartbeat")?;
+        Ok(row.and_then(|row| row.get(0)))
     }
 
     /// The last request to pause or to go on.

@@ -4,6 +4,7 @@
 //! cheap handle on the decision: it asks no server. It must not be asked inside of a transaction: whoever waits holds no lock.
 
 mod archive;
+mod beside;
 mod board;
 mod http;
 mod look;
@@ -16,7 +17,9 @@ mod sessions;
 mod slots;
 mod tables;
 
+pub(crate) use beside::Beside;
 pub(crate) use board::Gate;
+pub(crate) use look::Seen;
 pub(crate) use once::look_once;
 pub(crate) use sampler::Sampler;
 pub(crate) use sampler::Watched;

@@ -52,7 +52,7 @@ pub(crate) async fn look_once(
         }
     }
     if let Some(store) = journal {
-        match pulse::look(client, &store.schema, settings).await {
+        match pulse::look(client, &store.schema, settings, None).await {
             Ok(readings) => all.readings.extend(readings),
             Err(error) => all.readings.extend(unmeasurable(Family::Pulse, settings, &error.chain())),
         }
@@ -60,7 +60,7 @@ pub(crate) async fn look_once(
     all
 }
 
-fn unmeasurable(family: Family, settings: &Settings, why: &str) -> Vec<Reading> {
+pub(super) fn unmeasurable(family: Family, settings: &Settings, why: &str) -> Vec<Reading> {
     let signals = family.covers(settings, Work::Writes);
     signals.into_iter().map(|signal| Reading::unmeasurable(signal, "", why)).collect()
 }

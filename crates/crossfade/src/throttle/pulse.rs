@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crossfade_core::sql;
 use crossfade_core::sql::Ident;
+use crossfade_core::sql::Number;
 use crossfade_core::throttle::Reading;
 use crossfade_core::throttle::Settings;
 use crossfade_core::throttle::Signal;
@@ -16,12 +17,26 @@ use crate::error::Result;
 /// A commit that takes longer than this is not waited for: where a synchronous standby is away it would take for ever.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-pub(super) async fn look(client: &Client, schema: &Ident, settings: &Settings) -> Result<Vec<Reading>> {
+/// `last` is what the commit before took: it goes into the row for whoever only watches, and can't measure it without writing.
+pub(super) async fn look(
+    client: &Client,
+    schema: &Ident,
+    settings: &Settings,
+    last: Option<f64>,
+) -> Result<Vec<Reading>> {
     let Some(limit) = settings.commit else { return Ok(Vec::new()) };
-    let beat = sql!(
-        "BEGIN; INSERT INTO {}.heartbeat AS h (id, at) VALUES (1, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
-        schema
-    );
+    let beat = match last {
+        None => sql!(
+            "BEGIN; INSERT INTO {}.heartbeat AS h (id, at) VALUES (1, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+            schema
+        ),
+        Some(last) => sql!(
+            "BEGIN; INSERT INTO {}.heartbeat AS h (id, at, commit_us) VALUES (1, clock_timestamp(), {}) \
+             ON CONFLICT (id) DO UPDATE SET at = excluded.at, commit_us = excluded.commit_us",
+            schema,
+            Number((last * 1e6) as i64)
+        ),
+    };
     if let Err(error) = client.batch_execute(beat.as_str()).await {
         let _ = client.batch_execute("ROLLBACK").await;
         return Err(error).doing("write the heartbeat");

@@ -207,16 +207,18 @@ async fn requests(client: &Client, watched: &Watched) -> Result<Vec<Reading>> {
 }
 
 async fn beat(mut line: Line, board: Arc<Board>) {
+    let mut last = None;
     loop {
         let settings = board.settings();
         let seen = if settings.commit.is_some() {
             in_time(&mut line, "write the heartbeat", async |client, watched| {
-                pulse::look(client, &watched.store.schema, &settings).await
+                pulse::look(client, &watched.store.schema, &settings, last).await
             })
             .await
         } else {
             Ok(Vec::new())
         };
+        last = seen.as_ref().ok().and_then(|seen| seen.iter().find_map(Reading::number));
         board.post(Family::Pulse, seen);
         board.sleep(ASK).await;
     }

@@ -55,6 +55,7 @@ mod throughput;
 mod types;
 mod upgrade;
 mod waiting;
+mod watcher;
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;

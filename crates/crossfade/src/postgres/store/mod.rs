@@ -84,20 +84,7 @@ pub(crate) struct PlanFiles<'a> {
 }
 
 fn state_from(name: &str) -> Option<State> {
-    [
-        State::Pending,
-        State::Expanding,
-        State::Migrating,
-        State::Ready,
-        State::Contracting,
-        State::Contracted,
-        State::Applied,
-        State::Failed,
-        State::RollingBack,
-        State::RolledBack,
-    ]
-    .into_iter()
-    .find(|state| state.name() == name)
+    State::ALL.into_iter().find(|state| state.name() == name)
 }
 
 /// As the column `kind` spells it.

@@ -21,6 +21,8 @@ pub(crate) struct Since<'a> {
     pub time: Option<&'a str>,
     /// So many seconds ago.
     pub ago: Option<f64>,
+    /// Only so many, the newest.
+    pub newest: Option<i64>,
 }
 
 /// An event with all that stands beside it.
@@ -54,14 +56,19 @@ impl Store {
              LATERAL (SELECT plan_id, event::text, to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS said, actor, host, tool_version, run_id::text, \
                git_commit, git_dirty, ci_url, db_user, id FROM {}.events \
                WHERE ($1::text[] IS NULL OR plan_id IN (SELECT p.id FROM {}.plans AS p WHERE p.version = ANY ($1))) \
-               AND ($2::text IS NULL OR at >= $2::timestamptz) AND ($3::float8 IS NULL OR at >= now() - make_interval(secs => $3))) AS e ORDER BY e.id",
+               AND ($2::text IS NULL OR at >= $2::timestamptz) AND ($3::float8 IS NULL OR at >= now() - make_interval(secs => $3)) ORDER BY id DESC LIMIT $4) AS e ORDER BY e.id",
             self.schema,
             self.schema
         );
         let rows = client
             .query_typed(
                 query.as_str(),
-                &[(&versions, Type::TEXT_ARRAY), (&since.time, Type::TEXT), (&since.ago, Type::FLOAT8)],
+                &[
+                    (&versions, Type::TEXT_ARRAY),
+                    (&since.time, Type::TEXT),
+                    (&since.ago, Type::FLOAT8),
+                    (&since.newest, Type::INT8),
+                ],
             )
             .await
             .doing("read the history")?;
