@@ -120,6 +120,8 @@ pub enum Command {
     Throttle(ThrottleArgs),
     /// Wait until the database answers, or until its schema is at least at a version; changes nothing
     Wait(WaitArgs),
+    /// Metrics for Prometheus, health, and a page with live progress, for whoever looks from elsewhere; runs until it is stopped
+    Serve(ServeArgs),
     /// Try the hooks of crossfade.toml
     Hooks(HooksArgs),
     /// Compare old and new form again, row by row
@@ -414,6 +416,20 @@ pub struct ThrottleArgs {
     /// How long they hold, for example 2h; without it until they are taken back
     #[arg(long = "for", value_name = "TIME")]
     pub during: Option<String>,
+}
+
+/// Of `serve`.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Where to listen: ADDRESS:PORT; port 0 for any that is free, which is printed
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8432")]
+    pub listen: String,
+    /// A file with the token for pause, resume and throttle; without it, and without CROSSFADE_SERVE_TOKEN, it only shows
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How often the database is looked at
+    #[arg(long, value_name = "TIME", default_value = "2s")]
+    pub interval: String,
 }
 
 /// Of `hooks`.

@@ -6,6 +6,8 @@ mod commands;
 mod progress;
 mod render;
 mod screen;
+mod serve;
+mod sight;
 mod signals;
 mod variables;
 

@@ -10,6 +10,11 @@ use crate::screen::Screen;
 
 /// Begins to watch. What is returned is handed to the work.
 pub fn watch(screen: &Screen) -> Result<Stop> {
+    watch_saying(screen, "stopping at a safe point; once more to stop at once")
+}
+
+/// The same with other words for the first one.
+pub fn watch_saying(screen: &Screen, words: &'static str) -> Result<Stop> {
     let failed = |error: std::io::Error| Error::failed("could not watch for signals").caused_by(error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -26,7 +31,7 @@ pub fn watch(screen: &Screen) -> Result<Stop> {
                 std::process::exit(130);
             }
             requested.request();
-            screen.say("stopping at a safe point; once more to stop at once");
+            screen.say(words);
         }
     });
     Ok(stop)

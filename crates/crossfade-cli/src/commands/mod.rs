@@ -26,6 +26,7 @@ mod renumber;
 mod repair;
 mod resume;
 mod rollback;
+mod serve;
 mod sources;
 mod squash;
 mod status;
@@ -50,6 +51,7 @@ use crossfade::report::RunReport;
 use crossfade::scratch::ScratchPlace;
 
 pub use self::sources::Sources;
+pub(crate) use self::throttle::change_of;
 use crate::args::Command;
 use crate::args::Global;
 use crate::args::RunArgs;
@@ -151,7 +153,7 @@ impl From<&RunArgs> for RunOptions {
 }
 
 /// Reads a time of the command line.
-fn time_of(option: &str, text: &str) -> Result<Duration> {
+pub(crate) fn time_of(option: &str, text: &str) -> Result<Duration> {
     parse_duration(text).map_err(|why| {
         Error::usage(format!("{option}: {why}")).hint("write a number and a unit: ms, s, m, h, d; for example 30s")
     })
@@ -185,6 +187,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Resume(args) => resume::run(&args, context).await,
         Command::Throttle(args) => throttle::run(&args, context).await,
         Command::Wait(args) => wait::run(args, context).await,
+        Command::Serve(args) => serve::run(&args, context).await,
         Command::Hooks(args) => hooks::run(args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,
         Command::Backfill(args) => backfill::run(&args, context).await,

@@ -32,10 +32,15 @@ pub(super) async fn run(args: &ThrottleArgs, context: &Context) -> Result<u8> {
 
 /// Reads `KEY=VALUE`, or `KEY=default`, which takes it back.
 fn change(text: &str) -> Result<LiveChange> {
-    let keys = || format!("the keys are {}", Key::ALL.map(Key::name).join(", "));
     let (key, value) = text.split_once('=').ok_or_else(|| {
         Error::usage(format!("\"{text}\" sets nothing")).hint("write KEY=VALUE, for example replica_lag=10s")
     })?;
+    change_of(key, value)
+}
+
+/// The same, taken apart already.
+pub(crate) fn change_of(key: &str, value: &str) -> Result<LiveChange> {
+    let keys = || format!("the keys are {}", Key::ALL.map(Key::name).join(", "));
     let key = Key::by_name(key.trim())
         .ok_or_else(|| Error::usage(format!("\"{}\" is no key of the throttle", key.trim())).hint(keys()))?;
     let value = value.trim();

@@ -1,0 +1,8 @@
+//! The real binary: those who look at a migration from beside it, by `serve`, in a browser and on a terminal.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where it can't go on")]
+
+mod dashboard;
+mod exposition;
+mod scene;
+mod serve;
