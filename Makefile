@@ -20,7 +20,7 @@ demo: ## a live migration under load on a scratch server
 	$(TARGET)/release/crossfade demo
 
 test: ## every test, on every PostgreSQL that can be had here
-	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
+	@installed=$$(scripts/setup browser) && matrix=$$(scripts/postgres-matrix) && \
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
 	set -x && cargo test --workspace
 

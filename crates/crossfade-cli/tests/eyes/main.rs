@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where it can't go on")]
 
+mod browser;
+mod chromium;
 mod dashboard;
 mod exposition;
 mod scene;
