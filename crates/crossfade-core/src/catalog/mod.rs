@@ -6,6 +6,7 @@ mod partitions;
 
 pub use names::Label;
 pub use names::Names;
+pub(crate) use names::free_name;
 pub use names::object_name;
 
 use serde::Deserialize;

@@ -102,36 +102,42 @@ impl Names {
     /// [`column_names`](crate::sql::IndexDefinition::column_names) of it; for a FOREIGN KEY and NOT NULL the columns of the table; for a CHECK
     /// the one column that it names, none where it names several or none at all. A PRIMARY KEY's name is made of the table's alone.
     pub fn choose(&mut self, table: &TableName, columns: &[String], label: Label) -> Ident {
-        let addition = match label {
-            Label::PrimaryKey => None,
-            Label::Index
-            | Label::Unique
-            | Label::Exclude
-            | Label::Check
-            | Label::ForeignKey
-            | Label::NotNull
-            | Label::Sequence => addition(columns),
-        };
         let (relations, constraints) = label.differs_from();
-        let mut ending = label.text().to_owned();
-        let mut pass = 0;
-        loop {
-            let name = object_name(table.name.as_str(), addition.as_deref(), &ending);
-            let full = TableName { schema: table.schema.clone(), name: Ident::new(name) };
-            let taken = relations && self.relations.contains(&full) || constraints && self.constraints.contains(&full);
-            if !taken {
-                if relations {
-                    self.relations.insert(full.clone());
-                }
-                if constraints {
-                    self.constraints.insert(full.clone());
-                }
-                return full.name;
-            }
-            pass += 1;
-            ending = format!("{}{pass}", label.text());
+        let full = |name: &str| TableName { schema: table.schema.clone(), name: Ident::new(name) };
+        let taken = |name: &str| {
+            let full = full(name);
+            relations && self.relations.contains(&full) || constraints && self.constraints.contains(&full)
+        };
+        let chosen = full(&free_name(table.name.as_str(), columns, label, taken));
+        if relations {
+            self.relations.insert(chosen.clone());
         }
+        if constraints {
+            self.constraints.insert(chosen.clone());
+        }
+        chosen.name
     }
+}
+
+/// The first name of the server's for a new index or constraint that is not taken. `columns` as [`Names::choose`] has them.
+pub(crate) fn free_name(table: &str, columns: &[String], label: Label, taken: impl Fn(&str) -> bool) -> String {
+    let addition = match label {
+        Label::PrimaryKey => None,
+        Label::Index
+        | Label::Unique
+        | Label::Exclude
+        | Label::Check
+        | Label::ForeignKey
+        | Label::NotNull
+        | Label::Sequence => addition(columns),
+    };
+    let mut name = object_name(table, addition.as_deref(), label.text());
+    let mut pass = 0;
+    while taken(&name) {
+        pass += 1;
+        name = object_name(table, addition.as_deref(), &format!("{}{pass}", label.text()));
+    }
+    name
 }
 
 /// The columns' names, joined; what lies behind the 64th byte is left out.

@@ -220,6 +220,13 @@ fn the_safe_sql_can_be_pasted() {
         "CREATE UNIQUE INDEX i ON users USING btree (lower(email)) WHERE age > 0",
         "ALTER TABLE users ALTER COLUMN email SET NOT NULL",
         "ALTER TABLE users ADD CONSTRAINT k UNIQUE (email, age)",
+        "ALTER TABLE users ADD UNIQUE (email)",
+        "ALTER TABLE users ADD UNIQUE NULLS NOT DISTINCT (email, age) INCLUDE (name) DEFERRABLE INITIALLY DEFERRED",
+        "ALTER TABLE pairs ADD UNIQUE (a)",
+        "ALTER TABLE pairs ADD PRIMARY KEY (a, b)",
+        "ALTER TABLE users ADD CHECK (age > 0)",
+        "ALTER TABLE users ADD CHECK (age > 0 OR email IS NULL)",
+        "ALTER TABLE ONLY orders ADD FOREIGN KEY (user_id) REFERENCES users",
         "ALTER TABLE users ADD COLUMN handle text UNIQUE",
         "DROP INDEX orders_user",
         "REINDEX TABLE users",
@@ -227,7 +234,8 @@ fn the_safe_sql_can_be_pasted() {
     let shown: Vec<String> = cases
         .iter()
         .map(|case| {
-            let found = found(&settings, &[TABLES, case]);
+            let pairs = "CREATE TABLE pairs (a integer, b integer, UNIQUE (a));";
+            let found = found(&settings, &[TABLES, pairs, case]);
             let safe: Vec<String> = found.into_iter().filter_map(|finding| finding.safe_sql).collect();
             assert!(!safe.is_empty(), "{case} has no safe form");
             for text in &safe {

@@ -94,7 +94,7 @@ fn added(look: &mut Look<'_>, table: &ObjectRef, column: &NewColumn) {
                 );
             }
             Form::Unique | Form::PrimaryKey => {
-                let index = Ident::new([table.name.as_str(), "_", column.name.as_str(), "_key"].concat());
+                let index = Ident::new(look.world.name_of(&Key::of(table), constraint));
                 let key = if constraint.form == Form::Unique { sql!("UNIQUE") } else { sql!("PRIMARY KEY") };
                 let message = format!("{what} comes with a {key}");
                 let build = sql!("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({});", index, on, name);

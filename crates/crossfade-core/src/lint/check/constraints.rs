@@ -16,6 +16,7 @@ use super::super::world::Key;
 use super::super::file::Runner;
 use crate::sql::act::NewConstraint;
 use crate::sql::act::not_valid;
+use crate::sql::act::with_name;
 
 pub(super) fn check(look: &mut Look<'_>) {
     match &look.act.deed {
@@ -263,7 +264,6 @@ fn dropped(look: &mut Look<'_>, table: &ObjectRef, name: &str, all: &[Change]) {
 }
 
 fn add(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstraint) {
-    let on = written(table);
     let partitioned = look.world.table(table).is_some_and(|table| table.partitioned);
     let name = constraint.name.clone();
     let shown = name.clone().unwrap_or_else(|| "the constraint".to_owned());
@@ -282,15 +282,9 @@ fn add(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstraint) {
                 Form::Unique => ("add-unique-blocking", sql!("UNIQUE")),
                 _ => ("add-primary-key-blocking", sql!("PRIMARY KEY")),
             };
-            let columns = constraint.columns.iter().map(|column| sql!("{}", Ident::new(column.as_str())));
-            let ending = if constraint.form == Form::Unique { "_key" } else { "_pkey" };
-            let index = Ident::new(name.clone().unwrap_or_else(|| [table.name.as_str(), ending].concat()));
-            let columns = sql::Sql::join(columns, ", ");
-            let build = sql!("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({});", index, on, columns);
-            let take = sql!("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {};", on, index, key, index);
-            let safe = sql!("{}\n{}", build, take);
+            let safe = by_an_index(look, table, constraint, &key);
             let columns = constraint.columns.join(", ");
-            look.find(rule, format!("{table} gets a {key} over {columns}"), of(table, Some(safe)));
+            look.find(rule, format!("{table} gets a {key} over {columns}"), of(table, safe));
         }
         Form::PrimaryKey => {
             let index =
@@ -329,11 +323,43 @@ fn add(look: &mut Look<'_>, table: &ObjectRef, constraint: &NewConstraint) {
     }
 }
 
-/// NOT VALID, then VALIDATE: of a statement that adds nothing else, and whose constraint has a name.
+/// The index first, beside the others' work, then the constraint on it.
+fn by_an_index(look: &Look<'_>, table: &ObjectRef, constraint: &NewConstraint, key: &sql::Sql) -> Option<sql::Sql> {
+    if constraint.index_options || look.world.table(table).is_some_and(|table| table.partitioned) {
+        return None;
+    }
+    let list = |names: &[String]| {
+        let names = names.iter().map(|name| sql!("{}", Ident::new(name.as_str())));
+        sql::Sql::join(names, ", ")
+    };
+    let on = written(table);
+    let name = Ident::new(look.world.name_of(&Key::of(table), constraint));
+    let including = match constraint.including.as_slice() {
+        [] => sql!(""),
+        names => sql!(" INCLUDE ({})", list(names)),
+    };
+    let nulls = if constraint.nulls_not_distinct { sql!(" NULLS NOT DISTINCT") } else { sql!("") };
+    let deferrable = match constraint.deferrable {
+        None => sql!(""),
+        Some(false) => sql!(" DEFERRABLE"),
+        Some(true) => sql!(" DEFERRABLE INITIALLY DEFERRED"),
+    };
+    let columns = list(&constraint.columns);
+    let build = sql!("CREATE UNIQUE INDEX CONCURRENTLY {} ON {} ({}){}{};", name, on, columns, including, nulls);
+    let take = sql!("ALTER TABLE {} ADD CONSTRAINT {} {} USING INDEX {}{};", on, name, key, name, deferrable);
+    Some(sql!("{}\n{}", build, take))
+}
+
+/// NOT VALID, then VALIDATE: of a statement that adds nothing else.
 fn in_two_steps(look: &Look<'_>, table: &ObjectRef, constraint: &NewConstraint) -> Option<sql::Sql> {
     let alone = matches!(&look.act.deed, Deed::Alter { changes, .. } if changes.len() == 1);
-    let name = Ident::new(constraint.name.as_deref().filter(|_| alone)?);
-    let add = not_valid(look.written()?);
+    let text = look.written().filter(|_| alone)?;
+    let name = Ident::new(look.world.name_of(&Key::of(table), constraint));
+    let named = match &constraint.name {
+        Some(_) => None,
+        None => Some(with_name(text, &name)?),
+    };
+    let add = not_valid(named.as_ref().map_or(text, |named| named.as_str()));
     let validate = sql!("ALTER TABLE {} VALIDATE CONSTRAINT {};", written(table), name);
     Some(sql!("{};\n-- in another transaction\n{}", add, validate))
 }

@@ -242,20 +242,7 @@ impl World {
 impl World {
     /// Takes in a constraint, under the name that the server gives it where it has none, with its index.
     fn constrain(&mut self, key: &Key, constraint: &NewConstraint, validated: bool) {
-        let ending = match constraint.form {
-            Form::Check => "check",
-            Form::ForeignKey => "fkey",
-            Form::Unique => "key",
-            Form::PrimaryKey => "pkey",
-            Form::Exclude => "excl",
-            Form::NotNull => "not_null",
-        };
-        let name = constraint.name.clone().unwrap_or_else(|| {
-            let columns = constraint.columns.iter().filter(|_| constraint.form != Form::PrimaryKey);
-            let parts: Vec<&str> =
-                [key.1.as_str()].into_iter().chain(columns.map(String::as_str)).chain([ending]).collect();
-            parts.join("_")
-        });
+        let name = self.name_of(key, constraint);
         if matches!(constraint.form, Form::Unique | Form::PrimaryKey) {
             let taken = constraint.using_index.as_ref().and_then(|index| self.indexes.remove(&key.beside(index)));
             let columns = taken.map_or_else(|| constraint.columns.clone(), |index| index.columns);

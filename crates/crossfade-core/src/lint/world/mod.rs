@@ -8,10 +8,13 @@ pub(super) use times::Time;
 use std::collections::BTreeMap;
 
 use super::observed::Load;
+use crate::catalog::Label;
+use crate::catalog::free_name;
 use crate::runbook::Surroundings;
 use crate::sql::ObjectRef;
 use crate::sql::TableName;
 use crate::sql::act::Form;
+use crate::sql::act::NewConstraint;
 
 /// A name with its schema; without one it is taken for one of `public`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -149,6 +152,37 @@ impl World {
                 constraint.validated && (said || constraint.proves_not_null.iter().any(|proven| proven == column))
             })
         })
+    }
+
+    /// The name of a new constraint: its own, or the server's.
+    pub fn name_of(&self, table: &Key, constraint: &NewConstraint) -> String {
+        if let Some(name) = &constraint.name {
+            return name.clone();
+        }
+        let label = match constraint.form {
+            Form::Check => Label::Check,
+            Form::ForeignKey => Label::ForeignKey,
+            Form::Unique => Label::Unique,
+            Form::PrimaryKey => Label::PrimaryKey,
+            Form::Exclude => Label::Exclude,
+            Form::NotNull => Label::NotNull,
+        };
+        let mut columns = constraint.columns.clone();
+        if constraint.form == Form::Check {
+            columns.sort();
+            columns.dedup();
+            // One that names several is named by its table alone.
+            columns.truncate(if columns.len() == 1 { 1 } else { 0 });
+        } else {
+            columns.extend(constraint.including.iter().cloned());
+        }
+        let known = self.tables.get(table);
+        let taken = |name: &str| {
+            let beside = table.beside(name);
+            let own = known.is_some_and(|known| known.constraints.iter().any(|own| own.name.as_deref() == Some(name)));
+            own || constraint.form.is_key() && (self.indexes.contains_key(&beside) || self.tables.contains_key(&beside))
+        };
+        free_name(&table.1, &columns, label, taken)
     }
 
     /// The constraint of this name.

@@ -105,6 +105,14 @@ pub struct NewConstraint {
     pub references: Option<ObjectRef>,
     /// The columns that it points to; empty where they are left to that table's primary key.
     pub referenced: Vec<String>,
+    /// `INCLUDE`.
+    pub including: Vec<String>,
+    /// `NULLS NOT DISTINCT`.
+    pub nulls_not_distinct: bool,
+    /// `DEFERRABLE`, and whether it is deferred from the beginning.
+    pub deferrable: Option<bool>,
+    /// Whether its index has options or a tablespace of its own.
+    pub index_options: bool,
     /// `NOT VALID`.
     pub not_valid: bool,
     /// `USING INDEX`.

@@ -21,6 +21,7 @@ pub use change::Trigger;
 pub use rows::Reach;
 pub use safe::concurrently;
 pub use safe::not_valid;
+pub use safe::with_name;
 pub use script::Script;
 pub use script::read_script;
 
