@@ -84,3 +84,45 @@ fn a_rule_is_explained_and_one_that_is_not_there_is_wrong_use() {
     assert_eq!(wrong.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("is it drop-index-blocking?"));
 }
+
+#[test]
+fn ways_back_are_looked_at_and_what_is_allowed_is_kept_in_the_document() {
+    let folder = tempfile::tempdir().expect("a folder");
+    write(folder.path(), "migrations/001_users.sql", "CREATE TABLE users (id bigint PRIMARY KEY, name text);\n");
+    write(folder.path(), "migrations/002_name.sql", "ALTER TABLE users ADD COLUMN token text;\n");
+    let down = "ALTER TABLE users DROP COLUMN token;\nCREATE INDEX users_name ON users (name);\n\
+                -- crossfade: allow truncate they may go\nTRUNCATE users;\n";
+    write(folder.path(), "migrations/002_name_down.sql", down);
+    let path = folder.path().join("migrations/002_name_down.sql");
+    let path = path.to_str().expect("it is UTF-8");
+    for arguments in [vec!["--json"], vec!["--json", path]] {
+        let linted = lint(folder.path(), &arguments);
+        assert_eq!(linted.status.code(), Some(3), "{}", out(&linted));
+        let report: serde_json::Value = serde_json::from_str(&out(&linted)).expect("it is JSON");
+        let of = |key: &str| {
+            let found = report[key].as_array().cloned().unwrap_or_default();
+            let one = |place: serde_json::Value| {
+                let file =
+                    place["path"].as_str().and_then(|path| path.rsplit('/').next()).unwrap_or_default().to_owned();
+                format!("{file}:{} {} {}", place["line"], place["level"], place["rule"])
+            };
+            found.into_iter().map(one).collect::<Vec<_>>()
+        };
+        let expected =
+            ["1 \"note\" \"drop-column\"", "2 \"error\" \"create-index-blocking\"", "2 \"error\" \"slow-under-lock\""];
+        assert_eq!(of("findings"), expected.map(|found| format!("002_name_down.sql:{found}")));
+        assert_eq!(of("allowed"), ["002_name_down.sql:4 \"error\" \"truncate\""]);
+        assert_eq!(report["allowed"][0]["allowed"], "they may go");
+        assert_eq!(report["files"], if arguments.len() == 1 { 3 } else { 1 });
+    }
+    // Both ways in one file.
+    write(
+        folder.path(),
+        "both/1_a.sql",
+        "-- migrate:up\nCREATE TABLE t (id bigint);\n\n-- migrate:down\nTRUNCATE t;\n",
+    );
+    write(folder.path(), "crossfade.toml", "migrations = \"both\"\n");
+    let both = lint(folder.path(), &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&out(&both)).expect("it is JSON");
+    assert_eq!((&report["files"], &report["findings"][0]["line"]), (&1.into(), &5.into()), "{}", out(&both));
+}

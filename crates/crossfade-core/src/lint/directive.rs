@@ -62,20 +62,21 @@ impl Directives {
         directives
     }
 
-    /// Takes away what is allowed, and says which `allow` is wrong or for nothing.
-    pub fn apply(&mut self, settings: &LintSettings, found: &mut Vec<LintFinding>) {
+    /// Takes out what is allowed, and says which `allow` is wrong or for nothing.
+    pub fn apply(&mut self, settings: &LintSettings, found: &mut Vec<LintFinding>) -> Vec<LintFinding> {
         let allows = &mut self.allows;
-        found.retain(|finding| {
+        let allowed = found.extract_if(.., |finding| {
             let speaks = |allow: &&mut Allow| {
                 let place =
                     allow.over.is_some_and(|over| over.start <= finding.span.start && finding.span.start < over.end);
                 allow.rule == finding.rule && !allow.reason.is_empty() && (allow.whole || place)
             };
             let mut speaking = allows.iter_mut().filter(speaks).peekable();
-            let allowed = speaking.peek().is_some();
+            finding.allowed = speaking.peek().map(|allow| allow.reason.clone());
             speaking.for_each(|allow| allow.used = true);
-            !allowed
+            finding.allowed.is_some()
         });
+        let allowed = allowed.collect();
         for allow in allows.iter().filter(|allow| !allow.used) {
             let known = rules::by_name(&allow.rule);
             let (rule, message) = match known {
@@ -100,7 +101,9 @@ impl Directives {
                 blocked_for: None,
                 safe_sql: None,
                 phased: None,
+                allowed: None,
             });
         }
+        allowed
     }
 }

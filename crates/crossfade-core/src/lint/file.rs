@@ -73,6 +73,8 @@ pub(super) struct File {
     pub detached: BTreeSet<Key>,
     /// Schemas that it makes.
     pub schemas_made: BTreeSet<String>,
+    /// Whether it takes another file back.
+    pub back: bool,
     /// Whether whoever runs the file puts a transaction around it.
     pub wrapped: bool,
     /// How many statements there are.
@@ -152,6 +154,11 @@ impl<'a> Look<'a> {
         if self.settings.as_written { Runner::Other } else { Runner::Crossfade }
     }
 
+    /// Whether Crossfade does the statement's work in its own way where that harms nobody: not in a body, nor in a way back.
+    pub fn is_phased_by_us(&self) -> bool {
+        self.runner() == Runner::Crossfade && self.act.inside.is_none() && !self.file.back
+    }
+
     /// Whether the server is at least of this major version.
     pub fn server(&self, version: u32) -> bool {
         self.major >= version
@@ -210,6 +217,7 @@ impl<'a> Look<'a> {
             blocked_for,
             safe_sql: more.safe.map(|sql| sql.as_str().to_owned()),
             phased: None,
+            allowed: None,
         });
     }
 }

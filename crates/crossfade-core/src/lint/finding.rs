@@ -91,4 +91,16 @@ pub struct LintFinding {
     /// `runs phased: …`: Crossfade does not run the statement as it is written, but in this way. Then it is no error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phased: Option<String>,
+    /// The reason that a comment gives for allowing it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allowed: Option<String>,
+}
+
+/// What was found in a file, in the order of its places.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LintFindings {
+    /// What is wrong.
+    pub found: Vec<LintFinding>,
+    /// What would be, but for a comment that allows it.
+    pub allowed: Vec<LintFinding>,
 }

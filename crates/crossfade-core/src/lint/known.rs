@@ -1,5 +1,8 @@
 //! The schema of a database as the rules know one.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::observed::Observed;
 use super::world::Key;
 use super::world::KnownColumn;
@@ -26,10 +29,11 @@ impl World {
     /// All that a catalog says.
     pub fn of(catalog: &Catalog) -> World {
         let mut world = World { complete: true, ..World::default() };
+        let mut sizes = BTreeMap::new();
         for table in &catalog.tables {
             let key = key(&table.name);
-            world.tables.insert(key.clone(), known(table));
-            world.sizes.insert(key.clone(), size(catalog, table));
+            world.tables.insert(key.clone(), Arc::new(known(table)));
+            sizes.insert(key.clone(), size(catalog, table));
             for index in &table.indexes {
                 let known = KnownIndex {
                     table: key.clone(),
@@ -38,12 +42,12 @@ impl World {
                     plain: !index.expression_or_predicate,
                     reads: if index.expression_or_predicate { index.columns.clone() } else { Vec::new() },
                 };
-                world.indexes.insert(key.beside(&index.name), known);
+                world.indexes.insert(key.beside(&index.name), Arc::new(known));
             }
         }
         for table in catalog.tables.iter().filter(|table| is_default(table)) {
             let parent = table.partition_of.as_ref().and_then(|parent| world.tables.get_mut(&self::key(parent)));
-            if let Some(parent) = parent {
+            if let Some(parent) = parent.map(Arc::make_mut) {
                 parent.default_partition = Some(key(&table.name));
             }
         }
@@ -59,6 +63,7 @@ impl World {
                 _ => {}
             }
         }
+        world.sizes = Arc::new(sizes);
         world
     }
 }
@@ -66,8 +71,8 @@ impl World {
 impl World {
     /// Takes in what was observed beside the schema.
     pub fn observe(&mut self, observed: Observed) {
-        self.loads = observed.loads.into_iter().map(|load| (key(&load.table), load)).collect();
-        self.around = observed.around;
+        self.loads = Arc::new(observed.loads.into_iter().map(|load| (key(&load.table), load)).collect());
+        self.around = Arc::new(observed.around);
     }
 }
 

@@ -23,6 +23,7 @@ pub use page::page;
 pub use finding::BlockedFor;
 pub use finding::Evidence;
 pub use finding::LintFinding;
+pub use finding::LintFindings;
 pub use observed::Load;
 pub use observed::Observed;
 pub use rule::Cost;
@@ -44,11 +45,12 @@ use self::phases::Fate;
 use self::phases::Phases;
 use self::world::World;
 use crate::catalog::Catalog;
+use crate::finding::Severity;
 use crate::sql::act::Body;
 use crate::sql::act::Deed;
 
 /// Goes over files, one after the other.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Linter<'a> {
     settings: &'a LintSettings,
     world: World,
@@ -58,19 +60,21 @@ pub struct Linter<'a> {
     major: u32,
     /// Its minor version, where it is known.
     minor: Option<u32>,
+    /// Whether the next file takes another one back.
+    back: bool,
 }
 
 impl<'a> Linter<'a> {
     /// Knows nothing yet but what the text will say.
     pub fn new(settings: &'a LintSettings) -> Linter<'a> {
         let (major, minor) = (settings.server_version, settings.server_minor);
-        Linter { settings, world: World::default(), catalog: None, major, minor }
+        Linter { settings, world: World::default(), catalog: None, major, minor, back: false }
     }
 
     /// Knows the schema of a database, on which the files are about to run.
     pub fn on(settings: &'a LintSettings, catalog: Catalog) -> Linter<'a> {
         let (major, minor) = (catalog.major(), Some(catalog.server_version % 10_000));
-        Linter { settings, world: World::of(&catalog), catalog: Some(catalog), major, minor }
+        Linter { settings, world: World::of(&catalog), catalog: Some(catalog), major, minor, back: false }
     }
 
     /// Knows how much tables are used, and how fast earlier runs were.
@@ -80,13 +84,19 @@ impl<'a> Linter<'a> {
         self
     }
 
-    /// What is wrong with the next file, in the order of its places.
-    pub fn file(&mut self, text: &str, script: &Script) -> Vec<LintFinding> {
+    /// What is wrong with the text that takes the last file back. What it does is forgotten, as it is not run with the others.
+    pub fn way_back(&self, text: &str, script: &Script) -> LintFindings {
+        Linter { back: true, ..self.clone() }.file(text, script)
+    }
+
+    /// What is wrong with the next file.
+    pub fn file(&mut self, text: &str, script: &Script) -> LintFindings {
         let mut found = Vec::new();
         let mut directives = Directives::read(script);
         let mut file = File {
             new_until_commit: self.settings.new_until_commit,
             in_transaction: self.settings.in_transaction && !directives.no_transaction,
+            back: self.back,
             wrapped: self.settings.in_transaction && !directives.no_transaction,
             statements: script.acts.iter().filter(|act| act.inside.is_none()).count(),
             ..File::default()
@@ -106,6 +116,7 @@ impl<'a> Linter<'a> {
                     blocked_for: None,
                     safe_sql: None,
                     phased: None,
+                    allowed: None,
                 });
             }
         }
@@ -150,16 +161,20 @@ impl<'a> Linter<'a> {
             let message = format!("the server makes {} of it", crate::sql::cut(name, crate::sql::MAX_IDENT_BYTES));
             end.report(rules::get("name-too-long"), *span, message, More::default());
         }
-        directives.apply(self.settings, &mut found);
+        if self.back {
+            found.iter_mut().for_each(expect_of_a_way_back);
+        }
+        let allowed = directives.apply(self.settings, &mut found);
         found.sort_by(|a, b| (a.span, &a.rule).cmp(&(b.span, &b.rule)));
-        found
+        LintFindings { found, allowed }
     }
 }
 
 impl Linter<'_> {
     /// What Crossfade makes of the file, where it runs it and something in it touches what is there.
     fn ask_the_planner(&mut self, text: &str, script: &Script, found: &mut Vec<LintFinding>) -> Option<Phases> {
-        if self.settings.as_written || !script.errors.is_empty() {
+        // A way back runs as it is written.
+        if self.settings.as_written || self.back || !script.errors.is_empty() {
             return None;
         }
         let speaks = script.notes.iter().any(|note| note.text.starts_with("crossfade:"));
@@ -192,7 +207,18 @@ fn refused(settings: &LintSettings, finding: &crate::finding::Finding) -> Option
         blocked_for: None,
         safe_sql: None,
         phased: None,
+        allowed: None,
     })
+}
+
+/// To drop and to rename is what a way back is for: whoever takes it has taken back the code before. Rows that go with it are another thing.
+fn expect_of_a_way_back(finding: &mut LintFinding) {
+    let of_rows =
+        ["drop-and-create-table", "drop-cascade", "drop-database", "drop-schema", "truncate", "truncate-cascade"];
+    let expected = rules::by_name(&finding.rule).is_some_and(|rule| rule.theme == Theme::Contract);
+    if expected && !of_rows.contains(&finding.rule.as_str()) {
+        finding.level = Severity::Note;
+    }
 }
 
 /// What is found in a statement that Crossfade carries out in another way is no error; what is left of it and runs as written still is.
@@ -200,7 +226,7 @@ fn settle(look: &mut Look<'_>, before: usize, phases: &Phases) {
     match phases.fate(look.act.span) {
         Fate::AsWritten => {}
         Fate::Refused(finding) => {
-            let said = look.found.iter().skip(before).any(|found| found.level == crate::finding::Severity::Error);
+            let said = look.found.iter().skip(before).any(|found| found.level == Severity::Error);
             if !said {
                 look.found.extend(refused(look.settings, finding));
             }
@@ -214,7 +240,7 @@ fn settle(look: &mut Look<'_>, before: usize, phases: &Phases) {
                 let stays = left.iter().any(|other| other.rule == finding.rule);
                 let about = rules::by_name(&finding.rule).is_some_and(Rule::is_about_running);
                 if about && !stays {
-                    finding.level = crate::finding::Severity::Note;
+                    finding.level = Severity::Note;
                     finding.phased = Some(way.clone());
                 }
             }

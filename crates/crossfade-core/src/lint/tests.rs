@@ -26,7 +26,7 @@ fn found(settings: &LintSettings, files: &[&str]) -> Vec<LintFinding> {
     let mut linter = Linter::new(settings);
     let mut last = Vec::new();
     for text in files {
-        last = linter.file(text, &read_script(text));
+        last = linter.file(text, &read_script(text)).found;
     }
     last
 }
@@ -330,7 +330,7 @@ fn with_users(rows: u64, scans: f64, samples: Vec<Sample>) -> (Catalog, Observed
 }
 
 fn on(settings: &LintSettings, (catalog, observed): (Catalog, Observed), text: &str) -> Vec<LintFinding> {
-    Linter::on(settings, catalog).observed(observed).file(text, &read_script(text))
+    Linter::on(settings, catalog).observed(observed).file(text, &read_script(text)).found
 }
 
 #[test]
@@ -405,4 +405,45 @@ fn a_build_that_takes_long_is_said() {
     let unique = "ALTER TABLE users ADD CONSTRAINT k UNIQUE (id);";
     let found = on(&crossfade, with_users(120_000_000, 0.0, Vec::new()), unique);
     assert!(found.iter().any(|finding| finding.rule == "slow-index-build"), "{found:?}");
+}
+
+#[test]
+fn a_way_back_runs_as_it_is_written_and_drops_what_was_made() {
+    let settings = LintSettings::default();
+    let mut linter = Linter::new(&settings);
+    let up = "ALTER TABLE users ADD COLUMN token text;\nCREATE INDEX users_token ON users (token);";
+    for text in [TABLES, up] {
+        linter.file(text, &read_script(text));
+    }
+    let back = |linter: &Linter<'_>, text: &str| {
+        let found = linter.way_back(text, &read_script(text)).found.into_iter();
+        found.map(|finding| format!("{:?} {}", finding.level, finding.rule).to_lowercase()).collect::<Vec<_>>()
+    };
+    let dropped = "ALTER TABLE users DROP COLUMN token;";
+    assert_eq!(back(&linter, dropped), ["note drop-column"]);
+    assert_eq!(back(&linter, "TRUNCATE users;"), ["error truncate"]);
+    // An index is not built beside the others' work here.
+    let index = "CREATE INDEX users_name ON users (name);";
+    assert_eq!(back(&linter, index), ["error create-index-blocking"]);
+    assert_eq!(back(&linter, &format!("-- crossfade: allow create-index-blocking a test\n{index}")), [""; 0]);
+    // A table that the migration made is in use by then, and what the way back does is not done for the files behind it.
+    assert_eq!(back(&linter, "DROP INDEX users_token;"), ["error drop-index-blocking"]);
+    let narrow = "ALTER TABLE users DROP COLUMN name;";
+    back(&linter, narrow);
+    let next = "ALTER TABLE users ALTER COLUMN name TYPE varchar(100);";
+    assert_eq!(linter.file(next, &read_script(next)).found, []);
+}
+
+#[test]
+fn what_is_allowed_is_kept_with_its_reason() {
+    let settings = another_tool();
+    let text = "-- crossfade: allow truncate nobody reads it\nTRUNCATE users;\nTRUNCATE orders;";
+    let mut linter = Linter::new(&settings);
+    let LintFindings { found, allowed } = linter.file(text, &read_script(text));
+    let shown = |all: &[LintFinding]| {
+        all.iter().map(|one| (one.rule.clone(), one.message.clone(), one.allowed.clone())).collect::<Vec<_>>()
+    };
+    let reason = Some("nobody reads it".to_owned());
+    assert_eq!(shown(&allowed), [("truncate".to_owned(), "users is emptied".to_owned(), reason)]);
+    assert_eq!(shown(&found), [("truncate".to_owned(), "orders is emptied".to_owned(), None)]);
 }

@@ -92,6 +92,7 @@ fn about(
         blocked_for: None,
         safe_sql: None,
         phased: None,
+        allowed: None,
     })
 }
 
@@ -103,7 +104,7 @@ mod tests {
 
     fn rules_of(text: &str, seen: &[(Span, Seen)]) -> Vec<(String, Evidence)> {
         let settings = LintSettings::default();
-        let mut found = Linter::new(&settings).file(text, &read_script(text));
+        let mut found = Linter::new(&settings).file(text, &read_script(text)).found;
         witnessed(&settings, &mut found, seen);
         found.into_iter().map(|finding| (finding.rule, finding.evidence)).collect()
     }

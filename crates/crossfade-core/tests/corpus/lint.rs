@@ -40,7 +40,7 @@ fn no_rule_finds_anything_in_what_crossfade_writes_itself() {
             let statements: Vec<&str> = step.action.statements().into_iter().map(|sql| sql.as_str()).collect();
             let text = format!("{head}{}", statements.join(";\n"));
             looked += usize::from(own);
-            for finding in linter.file(&text, &read_script(&text)) {
+            for finding in linter.file(&text, &read_script(&text)).found {
                 let theme = rules::by_name(&finding.rule).map(|rule| rule.theme);
                 if own && finding.level == Severity::Error && theme != Some(Theme::Contract) {
                     let line = finding.span.of(&text).lines().next().unwrap_or_default().to_owned();

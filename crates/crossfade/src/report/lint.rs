@@ -1,5 +1,6 @@
 //! What `lint` found.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crossfade_core::finding::Severity;
@@ -17,7 +18,9 @@ pub struct LintReport {
     pub files: usize,
     /// What was found, file by file.
     pub findings: Vec<LintPlace>,
-    /// The findings with the texts that they point into; only files in which something was found.
+    /// What comments of the files allow, each with its reason.
+    pub allowed: Vec<LintPlace>,
+    /// The findings with the texts that they point into; only files in which there are some.
     #[serde(skip)]
     pub sources: Vec<LintedFile>,
 }
@@ -27,9 +30,11 @@ impl LintReport {
     pub(crate) fn of(files: Vec<LintedFile>) -> LintReport {
         LintReport {
             format: super::REPORT_FORMAT,
-            files: files.len(),
-            findings: files.iter().flat_map(LintPlace::of).collect(),
-            sources: files.into_iter().filter(|file| !file.findings.is_empty()).collect(),
+            // A migration and its way back may stand in one.
+            files: files.iter().map(|file| &file.path).collect::<BTreeSet<_>>().len(),
+            findings: files.iter().flat_map(|file| LintPlace::of(file, &file.findings)).collect(),
+            allowed: files.iter().flat_map(|file| LintPlace::of(file, &file.allowed)).collect(),
+            sources: files.into_iter().filter(|file| !file.findings.is_empty() || !file.allowed.is_empty()).collect(),
         }
     }
 
@@ -53,6 +58,8 @@ pub struct LintedFile {
     pub text: String,
     /// What was found.
     pub findings: Vec<LintFinding>,
+    /// What a comment allows.
+    pub allowed: Vec<LintFinding>,
 }
 
 /// A finding with its place.
@@ -74,9 +81,9 @@ pub struct LintPlace {
 }
 
 impl LintPlace {
-    fn of(file: &LintedFile) -> Vec<LintPlace> {
+    fn of(file: &LintedFile, findings: &[LintFinding]) -> Vec<LintPlace> {
         let path = file.path.strip_prefix(".").unwrap_or(&file.path).display().to_string();
-        let places = file.findings.iter().map(|finding| {
+        let places = findings.iter().map(|finding| {
             let (line, column) = finding.span.line_and_column(&file.text);
             let end = crossfade_core::sql::Span::new(finding.span.end, finding.span.end);
             let (end_line, end_column) = end.line_and_column(&file.text);

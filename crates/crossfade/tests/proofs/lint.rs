@@ -8,6 +8,7 @@ use crossfade_core::lint::Evidence;
 use crossfade_core::lint::Rule;
 use crossfade_core::lint::read_script;
 use crossfade_core::lint::rules;
+use crossfade_core::lock::LockMode;
 
 use crate::project::Project;
 use crate::server::Database;
@@ -169,5 +170,37 @@ fn a_trace_says_what_the_server_did() {
             (6, "traced-failure", Evidence::Trace),
         ];
         assert_eq!(shown, expected, "{report:#?}");
+        // A way back behind its migration, and files that are none of the folder, one behind the other on what the folder makes.
+        let project = Project::new(
+            &database,
+            &[
+                ("001_users.sql", "CREATE TABLE users (id integer PRIMARY KEY, name varchar(20));"),
+                ("002_wide.sql", "ALTER TABLE users ADD COLUMN age integer;"),
+                ("002_wide_down.sql", "DO $$ BEGIN EXECUTE 'ALTER TABLE users ALTER age TYPE ' || 'bigint'; END $$;"),
+            ],
+        );
+        let folder = tempfile::tempdir().expect("a folder");
+        let other = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).expect("the file is written");
+            path
+        };
+        let others = [
+            other("first.sql", "ALTER TABLE users ADD COLUMN size integer;"),
+            other(
+                "second.sql",
+                "-- crossfade: direct a\nALTER TABLE users ALTER COLUMN size TYPE bigint;\nVACUUM FULL users;",
+            ),
+        ];
+        let traced = async |paths: &[std::path::PathBuf]| {
+            let options = LintOptions { paths: paths.to_vec(), ..options.clone() };
+            let report = project.migrator.lint(&options).await.expect("it is traced");
+            let found = report.findings.into_iter().filter(|place| place.finding.evidence == Evidence::Trace);
+            found.map(|place| (place.line, place.finding.rule, place.finding.lock)).collect::<Vec<_>>()
+        };
+        let lock = Some(LockMode::AccessExclusive);
+        let rewrites = |line, rule: &str| (line, rule.to_owned(), lock);
+        assert_eq!(traced(&[]).await, [rewrites(1, "traced-rewrite")]);
+        assert_eq!(traced(&others).await, [rewrites(2, "alter-type-rewrite"), rewrites(3, "vacuum-full")]);
     });
 }

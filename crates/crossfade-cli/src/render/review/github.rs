@@ -59,6 +59,7 @@ mod tests {
             help: Some("do\nthis".to_owned()),
             safe_sql: None,
             evidence: None,
+            allowed: None,
             page: String::new(),
             fingerprint: String::new(),
         };

@@ -11,7 +11,9 @@ use std::collections::BTreeMap;
 use crossfade::error::FileFindings;
 use crossfade::report::CheckReport;
 use crossfade::report::LintReport;
+use crossfade::report::LintedFile;
 use crossfade_core::finding::Severity;
+use crossfade_core::lint::LintFinding;
 use crossfade_core::lint::rules;
 use crossfade_core::migration::checksum;
 use crossfade_core::sql::Span;
@@ -36,6 +38,8 @@ pub struct Review {
     pub files: usize,
     /// What it found, file by file.
     pub problems: Vec<Problem>,
+    /// What comments of the files allow.
+    pub allowed: Vec<Problem>,
 }
 
 /// A finding with its place.
@@ -59,6 +63,8 @@ pub struct Problem {
     pub safe_sql: Option<String>,
     /// How it is known.
     pub evidence: Option<&'static str>,
+    /// The reason for which it is allowed.
+    pub allowed: Option<String>,
     /// The page of its rule.
     pub page: String,
     /// What it is known by when lines move: of rule, file and the text that it is about, and unique among all.
@@ -122,19 +128,20 @@ impl Review {
                 help: finding.help.clone(),
                 safe_sql: None,
                 evidence: None,
+                allowed: None,
                 page: format!("{PAGES}/ci.md"),
                 fingerprint: String::new(),
             };
             file.findings.iter().map(problem).collect::<Vec<_>>()
         };
-        Review::new("crossfade check", report.files, report.sources.iter().flat_map(of_file).collect())
+        Review::new("crossfade check", report.files, report.sources.iter().flat_map(of_file).collect(), Vec::new())
     }
 
     /// Of `lint`.
     pub fn of_lint(report: &LintReport) -> Review {
-        let of_file = |file: &crossfade::report::LintedFile| {
+        let of_file = |file: &LintedFile, findings: &[LintFinding]| {
             let path = with_slashes(&shown(&file.path));
-            let problem = |finding: &crossfade_core::lint::LintFinding| Problem {
+            let problem = |finding: &LintFinding| Problem {
                 rule: finding.rule.clone(),
                 severity: finding.level,
                 path: path.clone(),
@@ -144,17 +151,20 @@ impl Review {
                 help: None,
                 safe_sql: finding.safe_sql.clone().filter(|_| finding.phased.is_none()),
                 evidence: Some(finding.evidence.name()),
+                allowed: finding.allowed.clone(),
                 page: format!("{PAGES}/rules/{}.md", finding.rule),
                 fingerprint: String::new(),
             };
-            file.findings.iter().map(problem).collect::<Vec<_>>()
+            findings.iter().map(problem).collect::<Vec<_>>()
         };
-        Review::new("crossfade lint", report.files, report.sources.iter().flat_map(of_file).collect())
+        let found = report.sources.iter().flat_map(|file| of_file(file, &file.findings)).collect();
+        let allowed = report.sources.iter().flat_map(|file| of_file(file, &file.allowed)).collect();
+        Review::new("crossfade lint", report.files, found, allowed)
     }
 
-    fn new(tool: &'static str, files: usize, mut problems: Vec<Problem>) -> Review {
+    fn new(tool: &'static str, files: usize, mut problems: Vec<Problem>, mut allowed: Vec<Problem>) -> Review {
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-        for problem in &mut problems {
+        for problem in problems.iter_mut().chain(&mut allowed) {
             let text = problem.place.as_ref().map_or(problem.message.as_str(), |place| &place.text);
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             let same = [problem.rule.as_str(), &problem.path, &text].join("\n");
@@ -163,7 +173,7 @@ impl Review {
             let digest = digest.rsplit(':').next().unwrap_or_default();
             problem.fingerprint = digest.chars().take(32).collect();
         }
-        Review { tool, files, problems }
+        Review { tool, files, problems, allowed }
     }
 
     /// How many are as bad as this.
@@ -216,9 +226,7 @@ fn word(severity: Severity) -> &'static str {
 mod tests {
     use std::path::PathBuf;
 
-    use crossfade::report::LintedFile;
     use crossfade_core::lint::Evidence;
-    use crossfade_core::lint::LintFinding;
     use crossfade_core::lock::LockMode;
     use insta::assert_snapshot;
 
@@ -239,6 +247,7 @@ mod tests {
             blocked_for: None,
             safe_sql: Some("CREATE INDEX CONCURRENTLY \"a|b`<x>\" ON users (email);".to_owned()),
             phased: None,
+            allowed: None,
         }
     }
 
@@ -254,8 +263,10 @@ mod tests {
                 ..finding(text, "SELECT 1", Severity::Note)
             },
         ];
-        let file = LintedFile { path, text: text.to_owned(), findings };
-        let report = LintReport { format: 1, files: 3, findings: Vec::new(), sources: vec![file] };
+        let reason = "it is \"small\", see <x>".to_owned();
+        let allowed = vec![LintFinding { allowed: Some(reason), ..finding(text, "SELECT 1", Severity::Error) }];
+        let file = LintedFile { path, text: text.to_owned(), findings, allowed };
+        let report = LintReport { format: 1, files: 3, findings: Vec::new(), allowed: Vec::new(), sources: vec![file] };
         Review::of_lint(&report)
     }
 
@@ -272,7 +283,7 @@ mod tests {
 
     #[test]
     fn nothing_found_is_a_form_too() {
-        let empty = Review::new("crossfade lint", 2, Vec::new());
+        let empty = Review::new("crossfade lint", 2, Vec::new(), Vec::new());
         assert_eq!(annotations(&empty), "");
         assert_eq!(code_quality(&empty), "[]");
         assert!(junit(&empty).unwrap().contains("tests=\"1\" failures=\"0\""), "{}", junit(&empty).unwrap());

@@ -21,11 +21,12 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_')
 pub fn sarif(review: &Review, version: &str) -> String {
     // By name, with the page of each.
     let mut known: BTreeMap<&str, &str> = BTreeMap::new();
-    for problem in &review.problems {
+    let all = || review.problems.iter().chain(&review.allowed);
+    for problem in all() {
         known.entry(&problem.rule).or_insert(&problem.page);
     }
     let names: Vec<&str> = known.keys().copied().collect();
-    let results: Vec<Value> = review.problems.iter().map(|problem| result(problem, &names)).collect();
+    let results: Vec<Value> = all().map(|problem| result(problem, &names)).collect();
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -82,6 +83,8 @@ fn result(problem: &Problem, names: &[&str]) -> Value {
     }
     let body = problem.body();
     let text = if body.is_empty() { problem.message.clone() } else { format!("{}\n{body}", problem.message) };
+    let suppression = |reason: &String| json!({"kind": "inSource", "status": "accepted", "justification": reason});
+    let suppressions: Vec<Value> = problem.allowed.iter().map(suppression).collect();
     json!({
         "ruleId": problem.rule,
         "ruleIndex": names.iter().position(|name| *name == problem.rule),
@@ -94,6 +97,8 @@ fn result(problem: &Problem, names: &[&str]) -> Value {
             "crossfade/v1": problem.fingerprint,
         },
         "properties": {"evidence": problem.evidence},
+        // None at all would say that it is not known.
+        "suppressions": suppressions,
     })
 }
 

@@ -63,8 +63,7 @@ fn corruption(look: &mut Look<'_>) {
     if !look.corrupts_indexes() || !look.runs_now() {
         return;
     }
-    let by_us = look.runner() == Runner::Crossfade && look.act.inside.is_none();
-    let built = built_beside(&look.act.deed, by_us);
+    let built = built_beside(&look.act.deed, look.is_phased_by_us());
     if let Some(table) = built.filter(|table| !look.is_new(table)) {
         let minor = look.minor.unwrap_or_default();
         let message = format!("{table} gets an index CONCURRENTLY, which may lack rows on PostgreSQL 14.{minor}");

@@ -46,8 +46,9 @@ fn hot(look: &mut Look<'_>) {
 }
 
 fn slow_build(look: &mut Look<'_>) {
-    let by_us = look.runner() == Runner::Crossfade && look.act.inside.is_none();
-    let Some(table) = built_beside(&look.act.deed, by_us).filter(|table| !look.is_new(table)) else { return };
+    let Some(table) = built_beside(&look.act.deed, look.is_phased_by_us()).filter(|table| !look.is_new(table)) else {
+        return;
+    };
     let size = look.world.sizes.get(&Key::of(table)).copied();
     let cost = Cost::build("", LockMode::ShareUpdateExclusive);
     let time = size.and_then(|size| look.world.time(table, size, cost));

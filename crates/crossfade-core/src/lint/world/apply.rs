@@ -1,5 +1,7 @@
 //! What statements leave behind in the schema.
 
+use std::sync::Arc;
+
 use super::Key;
 use super::KnownColumn;
 use super::KnownConstraint;
@@ -22,7 +24,7 @@ impl World {
         match deed {
             Deed::CreateTable(table) => self.create(table),
             Deed::CreateMaterializedView { name, .. } => {
-                self.tables.insert(Key::of(name), KnownTable::default());
+                self.tables.insert(Key::of(name), Arc::default());
             }
             Deed::CreateIndex(index) => {
                 let table = Key::of(&index.table);
@@ -34,10 +36,10 @@ impl World {
                         reads: index.reads.clone(),
                         table: table.clone(),
                     };
-                    self.indexes.insert(table.beside(name), known);
+                    self.indexes.insert(table.beside(name), Arc::new(known));
                 }
             }
-            Deed::CreatePolicy { table } => self.tables.entry(Key::of(table)).or_default().policy = true,
+            Deed::CreatePolicy { table } => self.table_mut(Key::of(table)).policy = true,
             Deed::CreateDomain { name, constrained } => {
                 self.types.insert(Key::of(name), KnownType::Domain { constrained: *constrained });
             }
@@ -97,7 +99,7 @@ impl World {
         }
         if let Some(parent) = &new.partition_of {
             let parent = Key::of(parent);
-            if let Some(parent) = self.tables.get_mut(&parent) {
+            if let Some(parent) = self.tables.get_mut(&parent).map(Arc::make_mut) {
                 for (name, column) in &parent.columns {
                     table.columns.entry(name.clone()).or_insert_with(|| column.clone());
                 }
@@ -107,7 +109,7 @@ impl World {
             }
             table.partition_of = Some(parent);
         }
-        self.tables.insert(key.clone(), table);
+        self.tables.insert(key.clone(), Arc::new(table));
         for constraint in new.columns.iter().flat_map(|column| &column.constraints).chain(&new.constraints) {
             self.constrain(&key, constraint, true);
         }
@@ -122,10 +124,10 @@ impl World {
             _ => None,
         };
         if let Change::Attach { partition, default_partition } = change {
-            if let Some(partition) = self.tables.get_mut(&Key::of(partition)) {
+            if let Some(partition) = self.tables.get_mut(&Key::of(partition)).map(Arc::make_mut) {
                 partition.partition_of = Some(key.clone());
             }
-            let table = self.tables.entry(key).or_default();
+            let table = self.table_mut(key);
             table.partitioned = true;
             if *default_partition {
                 table.default_partition = Some(Key::of(partition));
@@ -133,13 +135,13 @@ impl World {
             return;
         }
         if let Change::Detach { partition, .. } = change
-            && let Some(partition) = self.tables.get_mut(&Key::of(partition))
+            && let Some(partition) = self.tables.get_mut(&Key::of(partition)).map(Arc::make_mut)
         {
             partition.partition_of = None;
         }
         match change {
             Change::AddColumn { column, .. } => {
-                self.tables.entry(key.clone()).or_default().add_column(column);
+                self.table_mut(key.clone()).add_column(column);
                 column.constraints.iter().for_each(|constraint| self.constrain(&key, constraint, true));
                 return;
             }
@@ -150,7 +152,7 @@ impl World {
             }
             _ => {}
         }
-        let table = self.tables.entry(key).or_default();
+        let table = self.table_mut(key);
         match change {
             Change::DropColumn { column, .. } => {
                 table.columns.remove(column);
@@ -211,7 +213,7 @@ impl World {
         let key = Key::of(name);
         match (thing, part) {
             (Thing::Column, Some(from)) => {
-                if let Some(table) = self.tables.get_mut(&key) {
+                if let Some(table) = self.tables.get_mut(&key).map(Arc::make_mut) {
                     if let Some(column) = table.columns.remove(from) {
                         table.columns.insert(to.to_owned(), column);
                     }
@@ -231,7 +233,7 @@ impl World {
                     self.tables.insert(key.beside(to), table);
                 }
                 for index in self.indexes.values_mut().filter(|index| index.table == key) {
-                    index.table = key.beside(to);
+                    Arc::make_mut(index).table = key.beside(to);
                 }
             }
             _ => {}
@@ -245,11 +247,11 @@ impl World {
         let name = self.name_of(key, constraint);
         if matches!(constraint.form, Form::Unique | Form::PrimaryKey) {
             let taken = constraint.using_index.as_ref().and_then(|index| self.indexes.remove(&key.beside(index)));
-            let columns = taken.map_or_else(|| constraint.columns.clone(), |index| index.columns);
+            let columns = taken.map_or_else(|| constraint.columns.clone(), |index| index.columns.clone());
             let index = KnownIndex { table: key.clone(), columns, constraint: true, plain: true, reads: Vec::new() };
-            self.indexes.insert(key.beside(&name), index);
+            self.indexes.insert(key.beside(&name), Arc::new(index));
         }
-        self.tables.entry(key.clone()).or_default().add_constraint(constraint, name, validated);
+        self.table_mut(key.clone()).add_constraint(constraint, name, validated);
     }
 }
 

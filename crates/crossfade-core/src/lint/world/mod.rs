@@ -6,6 +6,7 @@ mod times;
 pub(super) use times::Time;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::observed::Load;
 use crate::catalog::Label;
@@ -116,18 +117,18 @@ pub(super) struct Size {
     pub bytes: u64,
 }
 
-/// What is known.
+/// What is known. A copy shares what neither of the two has changed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct World {
-    pub tables: BTreeMap<Key, KnownTable>,
-    pub indexes: BTreeMap<Key, KnownIndex>,
+    pub tables: BTreeMap<Key, Arc<KnownTable>>,
+    pub indexes: BTreeMap<Key, Arc<KnownIndex>>,
     pub types: BTreeMap<Key, KnownType>,
     /// Sizes of tables, where a database said them.
-    pub sizes: BTreeMap<Key, Size>,
+    pub sizes: Arc<BTreeMap<Key, Size>>,
     /// How much tables are used, where a database said it.
-    pub loads: BTreeMap<Key, Load>,
+    pub loads: Arc<BTreeMap<Key, Load>>,
     /// What earlier runs took.
-    pub around: Surroundings,
+    pub around: Arc<Surroundings>,
     /// Functions of the user's that are known not to be volatile.
     pub steady_functions: Vec<String>,
     /// Whether a database was asked, so that what is not here is not there.
@@ -136,7 +137,12 @@ pub(super) struct World {
 
 impl World {
     pub fn table(&self, name: &ObjectRef) -> Option<&KnownTable> {
-        self.tables.get(&Key::of(name))
+        self.tables.get(&Key::of(name)).map(Arc::as_ref)
+    }
+
+    /// A table to change; one of which nothing is known is one from here on.
+    fn table_mut(&mut self, key: Key) -> &mut KnownTable {
+        Arc::make_mut(self.tables.entry(key).or_default())
     }
 
     /// A column's type, where it is known.

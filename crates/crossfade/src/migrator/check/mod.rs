@@ -7,6 +7,7 @@ mod plans;
 use std::path::Path;
 
 use crossfade_core::finding::Finding;
+use crossfade_core::finding::Severity;
 use crossfade_core::lint::LintFinding;
 use crossfade_core::lint::Linter;
 use crossfade_core::lint::read_script;
@@ -85,14 +86,26 @@ fn lint_new(migrator: &Migrator, files: &[SourceFile], new: &[String], found: &m
     let settings = &migrator.config.lint;
     let mut linter = Linter::new(settings);
     for file in files {
-        let text = file.text.trim_start_matches('\u{feff}');
-        let findings = linter.file(text, &read_script(text));
-        let name = file.path.strip_prefix(".").unwrap_or(&file.path).display().to_string();
-        if !new.contains(&file.version) || settings.ignores(&name) || found.has_errors(&file.path) {
+        let up = file.text.trim_start_matches('\u{feff}');
+        let findings = linter.file(up, &read_script(up)).found;
+        if !new.contains(&file.version) {
             continue;
         }
-        let dangers = findings.into_iter().filter(|finding| finding.phased.is_none());
-        found.put(&file.path, text, dangers.map(as_finding));
+        let mut put = |path: &Path, text: &str, findings: Vec<LintFinding>| {
+            let name = path.strip_prefix(".").unwrap_or(path).display().to_string();
+            if !settings.ignores(&name) && !found.has_errors(path) {
+                let dangers = findings.into_iter().filter(|finding| finding.phased.is_none());
+                found.put(path, text, dangers.map(as_finding));
+            }
+        };
+        if let Some((path, down)) = &file.down {
+            let down = down.trim_start_matches('\u{feff}');
+            let mut findings = linter.way_back(down, &read_script(down)).found;
+            // That it drops what was made is what it is for.
+            findings.retain(|finding| finding.level > Severity::Note);
+            put(path, down, findings);
+        }
+        put(&file.path, up, findings);
     }
 }
 

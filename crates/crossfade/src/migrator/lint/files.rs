@@ -17,16 +17,30 @@ pub(super) struct Text {
     pub version: Option<String>,
     /// Whether what is found in it is wanted; else it only says what is there already.
     pub asked: bool,
+    /// Whether it takes the text before it back.
+    pub back: bool,
 }
 
 impl Text {
     fn new(path: PathBuf, text: &str, asked: bool) -> Text {
-        Text { path, text: text.trim_start_matches('\u{feff}').to_owned(), version: None, asked }
+        Text { path, text: text.trim_start_matches('\u{feff}').to_owned(), version: None, asked, back: false }
     }
 
-    fn of(file: SourceFile, asked: bool) -> Text {
+    /// A migration's text, and behind it the one that takes it back.
+    fn of(file: SourceFile, is_asked: impl Fn(&Path) -> bool) -> impl Iterator<Item = Text> {
         let version = (file.kind == FileKind::Versioned).then_some(file.version);
-        Text { version, ..Text::new(file.path, &file.text, asked) }
+        let asked = is_asked(&file.path);
+        let up = Text { version: version.clone(), ..Text::new(file.path, &file.text, asked) };
+        let down = file.down.map(|(path, text)| {
+            let asked = is_asked(&path);
+            Text { version, back: true, ..Text::new(path, &text, asked) }
+        });
+        std::iter::once(up).chain(down)
+    }
+
+    /// As it is shown.
+    pub fn shown(&self) -> String {
+        self.path.strip_prefix(".").unwrap_or(&self.path).display().to_string()
     }
 }
 
@@ -34,7 +48,7 @@ impl Text {
 pub(super) fn texts(migrator: &Migrator, paths: &[PathBuf]) -> Result<Vec<Text>> {
     if paths.is_empty() {
         let files = migrator.folder()?.files;
-        return Ok(files.into_iter().map(|file| Text::of(file, true)).collect());
+        return Ok(files.into_iter().flat_map(|file| Text::of(file, |_| true)).collect());
     }
     if let Some(texts) = of_the_folder(migrator, paths) {
         return Ok(texts);
@@ -64,13 +78,7 @@ fn of_the_folder(migrator: &Migrator, paths: &[PathBuf]) -> Option<Vec<Text>> {
     }
     let files = migrator.folder().ok()?.files;
     let is_asked = |path: &Path| real(path).is_some_and(|path| asked.iter().any(|asked| path.starts_with(asked)));
-    let texts: Vec<Text> = files
-        .into_iter()
-        .map(|file| {
-            let is_asked = is_asked(&file.path);
-            Text::of(file, is_asked)
-        })
-        .collect();
+    let texts: Vec<Text> = files.into_iter().flat_map(|file| Text::of(file, is_asked)).collect();
     let known = |asked: &PathBuf| {
         texts.iter().any(|text| text.asked && real(&text.path).is_some_and(|path| path.starts_with(asked)))
     };

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crossfade_core::catalog::Catalog;
 use crossfade_core::journal::State;
+use crossfade_core::lint::LintFindings;
 use crossfade_core::lint::Linter;
 use crossfade_core::lint::Observed;
 use crossfade_core::lint::Script;
@@ -57,11 +58,7 @@ pub(super) async fn lint(migrator: &Migrator, options: &LintOptions) -> Result<L
     };
     let scripts = read_all(&texts);
     let traces = match &options.trace {
-        Some(place) => {
-            let asked = texts.iter().zip(&scripts).filter(|(text, _)| text.asked);
-            let places = asked.map(|(text, script)| (text.path.clone(), script.statements().collect())).collect();
-            Some(Traces::take(migrator, place, &places).await?)
-        }
+        Some(place) => Some(Traces::take(migrator, place, &texts, &scripts).await?),
         None => None,
     };
     let mut linted = Vec::new();
@@ -69,17 +66,25 @@ pub(super) async fn lint(migrator: &Migrator, options: &LintOptions) -> Result<L
         if is_applied(text) {
             continue;
         }
-        let mut findings = linter.file(&text.text, &script);
+        let mut findings = if text.back {
+            if !text.asked {
+                continue;
+            }
+            linter.way_back(&text.text, &script)
+        } else {
+            linter.file(&text.text, &script)
+        };
         if let (Some(since), true) = (&since, text.asked) {
             let Some(old) = since.text(&text.path)? else { continue };
-            since::keep_new(&mut findings, (&text.text, &script), old.as_deref());
+            since::keep_new(&mut findings.found, (&text.text, &script), old.as_deref());
+            since::keep_new(&mut findings.allowed, (&text.text, &script), old.as_deref());
         }
         if let Some(traces) = &traces {
-            traces.witness(settings, &text.path, &mut findings);
+            traces.witness(settings, text, &mut findings.found);
         }
-        let path = text.path.strip_prefix(".").unwrap_or(&text.path).display().to_string();
-        if text.asked && !settings.ignores(&path) {
-            linted.push(LintedFile { path: text.path.clone(), text: text.text.clone(), findings });
+        if text.asked && !settings.ignores(&text.shown()) {
+            let LintFindings { found, allowed } = findings;
+            linted.push(LintedFile { path: text.path.clone(), text: text.text.clone(), findings: found, allowed });
         }
     }
     Ok(LintReport::of(linted))

@@ -73,7 +73,7 @@ mod tests {
     fn left(old: Option<&str>, new: &str) -> Vec<(String, usize)> {
         let settings = LintSettings::default();
         let script = read_script(new);
-        let mut findings = Linter::new(&settings).file(new, &script);
+        let mut findings = Linter::new(&settings).file(new, &script).found;
         keep_new(&mut findings, (new, &script), old);
         let shown = |finding: LintFinding| (finding.rule, finding.span.line_and_column(new).0);
         let rules = |(rule, _): &(String, usize)| rule == "create-index-blocking";
