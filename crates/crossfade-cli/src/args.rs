@@ -120,6 +120,8 @@ pub enum Command {
     Throttle(ThrottleArgs),
     /// Wait until the database answers, or until its schema is at least at a version; changes nothing
     Wait(WaitArgs),
+    /// Watch a migration on this terminal, live; p pauses it, r lets it go on, q leaves
+    Watch(WatchArgs),
     /// Metrics for Prometheus, health, and a page with live progress, for whoever looks from elsewhere; runs until it is stopped
     Serve(ServeArgs),
     /// Try the hooks of crossfade.toml
@@ -416,6 +418,19 @@ pub struct ThrottleArgs {
     /// How long they hold, for example 2h; without it until they are taken back
     #[arg(long = "for", value_name = "TIME")]
     pub during: Option<String>,
+}
+
+/// Of `watch`.
+#[derive(Debug, Args)]
+pub struct WatchArgs {
+    /// This migration; without it the first that is under way
+    pub version: Option<String>,
+    /// How often the database is looked at
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub interval: String,
+    /// Print a line whenever something has changed, in the place of a screen
+    #[arg(long)]
+    pub plain: bool,
 }
 
 /// Of `serve`.

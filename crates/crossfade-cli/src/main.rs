@@ -10,6 +10,7 @@ mod serve;
 mod sight;
 mod signals;
 mod variables;
+mod watch;
 
 use std::process::ExitCode;
 

@@ -89,6 +89,21 @@ impl Screen {
             .map_err(|error| Error::failed("could not write to standard output").caused_by(error))
     }
 
+    /// One line of many, on standard output. False when nobody reads on.
+    pub fn offer(&self, line: &str) -> Result<bool> {
+        let mut out = io::stdout().lock();
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Error::failed("could not write to standard output").caused_by(error)),
+        }
+    }
+
+    /// Whether a whole screen can be drawn, and keys be read.
+    pub fn is_terminal(&self) -> bool {
+        self.bars.is_some() && io::stdout().is_terminal() && io::stdin().is_terminal()
+    }
+
     /// The one document of a command, on standard output.
     pub fn document(&self, document: &impl Serialize) -> Result<()> {
         let text = serde_json::to_string_pretty(document)

@@ -15,11 +15,17 @@ pub fn watch(screen: &Screen) -> Result<Stop> {
 
 /// The same with other words for the first one.
 pub fn watch_saying(screen: &Screen, words: &'static str) -> Result<Stop> {
+    let (first, second) = (screen.clone(), screen.clone());
+    watch_doing(move || first.say(words), move || second.clear())
+}
+
+/// The same, with something to do at the first one, and before the second one ends it.
+pub fn watch_doing(first: impl Fn() + Send + 'static, second: impl Fn() + Send + 'static) -> Result<Stop> {
     let failed = |error: std::io::Error| Error::failed("could not watch for signals").caused_by(error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let stop = Stop::default();
-    let (requested, screen) = (stop.clone(), screen.clone());
+    let requested = stop.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -27,11 +33,11 @@ pub fn watch_saying(screen: &Screen, words: &'static str) -> Result<Stop> {
                 _ = terminate.recv() => {}
             }
             if requested.is_requested() {
-                screen.clear();
+                second();
                 std::process::exit(130);
             }
             requested.request();
-            screen.say(words);
+            first();
         }
     });
     Ok(stop)

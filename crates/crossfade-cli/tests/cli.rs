@@ -62,6 +62,7 @@ fn help_is_the_reference() {
         "pause",
         "resume",
         "throttle",
+        "watch",
         "serve",
         "wait",
         "verify",

@@ -35,6 +35,7 @@ mod test;
 mod throttle;
 mod verify;
 mod wait;
+mod watch;
 
 use std::time::Duration;
 
@@ -187,6 +188,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Resume(args) => resume::run(&args, context).await,
         Command::Throttle(args) => throttle::run(&args, context).await,
         Command::Wait(args) => wait::run(args, context).await,
+        Command::Watch(args) => watch::run(&args, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Hooks(args) => hooks::run(args, context).await,
         Command::Verify(args) => verify::run(&args, context).await,

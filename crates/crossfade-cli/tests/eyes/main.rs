@@ -6,5 +6,7 @@ mod browser;
 mod chromium;
 mod dashboard;
 mod exposition;
+mod pty;
 mod scene;
 mod serve;
+mod watch;
