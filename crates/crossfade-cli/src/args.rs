@@ -97,7 +97,9 @@ pub enum Command {
     /// Run everything that is pending, each as far as is safe without a deploy
     Migrate(MigrateArgs),
     /// After the deploy: take the old form out of use
-    Contract(RunArgs),
+    Contract(ContractArgs),
+    /// Show who still uses the old form, and why contract would be refused
+    Usage(VersionArgs),
     /// Undo a migration; without a version the newest
     Rollback(RollbackArgs),
     /// Undo the newest migration and run its file again: for development
@@ -127,7 +129,7 @@ pub enum Command {
     /// Try the hooks of crossfade.toml
     Hooks(HooksArgs),
     /// Compare old and new form again, row by row
-    Verify(VersionArgs),
+    Verify(VerifyArgs),
     /// Compare the database's schema with what its migrations make on a scratch database
     Drift(DriftArgs),
     /// Look at the migration files as CI does: order and changes against a base branch, syntax, ways back
@@ -293,6 +295,25 @@ pub struct WaitArgs {
 pub struct RunArgs {
     /// Only this migration
     pub version: Option<String>,
+    /// Wait for another runner to finish instead of refusing
+    #[arg(long)]
+    pub wait: bool,
+    /// Where there are several targets.
+    #[command(flatten)]
+    pub many: ManyArgs,
+}
+
+/// Of `contract`.
+#[derive(Debug, Args)]
+pub struct ContractArgs {
+    /// Only this migration
+    pub version: Option<String>,
+    /// Go on where the old form is not proven to be out of use
+    #[arg(long, requires = "reason")]
+    pub force: bool,
+    /// With --force: why; it is kept in the journal
+    #[arg(long, value_name = "TEXT", requires = "force")]
+    pub reason: Option<String>,
     /// Wait for another runner to finish instead of refusing
     #[arg(long)]
     pub wait: bool,
@@ -604,6 +625,22 @@ pub struct ScratchArgs {
     /// The server on which scratch databases are made and removed; without it (and `scratch` in crossfade.toml) a private one
     #[arg(long, value_name = "URL")]
     pub scratch_url: Option<String>,
+}
+
+/// Of `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// Only this migration
+    pub version: Option<String>,
+    /// Again and again, with so long in between: 10m, 1h; until it is stopped
+    #[arg(long, value_name = "TIME")]
+    pub every: Option<String>,
+    /// With --every: the share of the time in which it reads, above 0 and up to 1
+    #[arg(long, value_name = "SHARE", requires = "every", default_value_t = 0.1)]
+    pub duty: f64,
+    /// With --every: so many rounds
+    #[arg(long, value_name = "N", requires = "every")]
+    pub rounds: Option<u32>,
 }
 
 /// Of commands that look at one migration.

@@ -146,6 +146,9 @@ impl Observer for Progress {
                 self.screen.say(&render::run::line(&version, &name, state, next.as_deref(), paint));
                 self.announced.insert(version);
             }
+            Notice::Compared { version, name, rows, differing, keys, .. } => {
+                self.screen.say(&render::verify::round(&version, &name, rows, differing, &keys, paint));
+            }
             Notice::HookFailed { hook, event, why } => {
                 self.screen.say(&render::hooks::failed(&hook, event, &why, paint));
             }

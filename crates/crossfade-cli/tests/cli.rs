@@ -66,6 +66,7 @@ fn help_is_the_reference() {
         "serve",
         "wait",
         "verify",
+        "usage",
         "drift",
         "check",
         "test",

@@ -198,7 +198,9 @@ async fn every_tenant_has_its_tables_its_journal_and_its_lease() {
     assert_eq!(states(&scene.json(&["migrate"])), "shops/Big \\Co! done, shops/acme done");
     // The rename is in its phases in both; a write of old code in one tenant stays there.
     shops.batch_execute("INSERT INTO acme.notes (id, text) VALUES (1, 'old')").await.unwrap();
-    let contract = scene.json(&["contract", "--target", "shops/acme"]);
+    let (code, words) = scene.call(&["contract", "--target", "shops/acme"]);
+    assert!(code == Some(3) && words.contains("the old side of acme.notes was written"), "{words}");
+    let contract = scene.json(&["contract", "--target", "shops/acme", "--force", "--reason", "a test"]);
     assert_eq!(contract["migrations"][0]["state"], "contracted", "{contract}");
     let row = shops.query_one("SELECT body FROM acme.notes WHERE id = 1", &[]).await.unwrap();
     assert_eq!(row.get::<_, String>(0), "old");

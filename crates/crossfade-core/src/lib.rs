@@ -20,3 +20,4 @@ pub mod squash;
 pub mod step;
 pub mod throttle;
 pub mod units;
+pub mod usage;

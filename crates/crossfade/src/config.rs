@@ -1,5 +1,6 @@
 //! `crossfade.toml`: what a team decides once.
 
+mod contract;
 mod keep;
 mod lint;
 
@@ -8,6 +9,8 @@ use std::path::Path;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use contract::Blocks;
+pub use contract::ContractConfig;
 use crossfade_core::lint::LintSettings;
 use crossfade_core::throttle::Key;
 use crossfade_core::throttle::Settings;
@@ -71,6 +74,8 @@ pub struct Config {
     pub downs: Downs,
     /// What `lint` goes by.
     pub lint: LintSettings,
+    /// When `contract` takes the old form away.
+    pub contract: ContractConfig,
 }
 
 /// Whether every new file must have a way back.
@@ -151,6 +156,7 @@ impl Default for Config {
             base: None,
             downs: Downs::default(),
             lint: LintSettings::default(),
+            contract: ContractConfig::default(),
         }
     }
 }
@@ -177,6 +183,7 @@ struct File {
     base: Option<String>,
     downs: Option<toml::Spanned<String>>,
     lint: Option<lint::LintTable>,
+    contract: Option<contract::ContractTable>,
 }
 
 #[derive(Deserialize)]
@@ -231,7 +238,7 @@ impl Config {
         let file: File = toml::from_str(text).map_err(|error| {
             let at = error.span().map(|span| place(text, span.start)).unwrap_or_default();
             Error::usage(format!("{}{at}: {}", path.display(), error.message().trim()))
-                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, base, downs, [connection] url …, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [lint] …, [throttle] …, [[hooks]] …, [[target]] …, [targets] parallel")
+                .hint("the keys are: migrations, layout, out_of_order, schema, retain, scratch, base, downs, [connection] url …, [drift] ignore, [locks] timeout, budget, [backfill] target, wal, duty, workers, [contract] quiet_for, old_sessions, unseen, long_transaction, ignore, [lint] …, [throttle] …, [[hooks]] …, [[target]] …, [targets] parallel")
         })?;
         let mut config = Config::default();
         let duration = |value: &toml::Spanned<String>| {
@@ -322,6 +329,30 @@ impl Config {
                         .hint(format!("from 1 to {MOST_WORKERS}; each is a connection at work")));
                 }
                 config.backfill.workers = value;
+            }
+        }
+        if let Some(contract) = file.contract {
+            if let Some(quiet_for) = &contract.quiet_for {
+                config.contract.quiet_for = duration(quiet_for)?;
+            }
+            let blocks = |value: &toml::Spanned<String>| {
+                Blocks::by_name(value.get_ref()).ok_or_else(|| {
+                    let at = place(text, value.span().start);
+                    Error::usage(format!("{}{at}: \"{}\" is neither of both", path.display(), value.get_ref()))
+                        .hint("write \"refuse\" or \"warn\"")
+                })
+            };
+            if let Some(value) = &contract.old_sessions {
+                config.contract.old_sessions = blocks(value)?;
+            }
+            if let Some(value) = &contract.unseen {
+                config.contract.unseen = blocks(value)?;
+            }
+            if let Some(long) = &contract.long_transaction {
+                config.contract.long_transaction = duration(long)?;
+            }
+            if let Some(ignore) = contract.ignore {
+                config.contract.ignore = ignore;
             }
         }
         for (key, value) in file.throttle.iter().flatten() {
@@ -426,6 +457,8 @@ mod tests {
         let text = error("[connection]\nurl_command = \"postgres://u:s3cret@h/d\"");
         assert!(text.starts_with("crossfade.toml:2:15: a command is a list") && !text.contains("s3cret"), "{text}");
         assert!(error("[connection]\nhost = \"h\"").starts_with("crossfade.toml:2:1: unknown field `host`"));
+        assert!(error("[contract]\nquiet_for = \"1\"").starts_with("crossfade.toml:2:13: \"1\" has no unit"));
+        assert!(error("[contract]\nunseen = \"no\"").starts_with("crossfade.toml:2:10: \"no\" is neither of both"));
         assert!(error("[backfill]\nduty = 1.5").starts_with("crossfade.toml:2:8: duty is 1.5"));
     }
 

@@ -60,6 +60,12 @@ impl Observer for Logged {
             Notice::MigrationStopped { version, name, state, next } => {
                 tracing::info!(version, name, state = state.name(), next, "migration came as far as it goes now");
             }
+            Notice::Compared { version, rows, differing: 0, .. } => {
+                tracing::debug!(version, rows, "old and new form agree");
+            }
+            Notice::Compared { version, rows, differing, keys, .. } => {
+                tracing::warn!(version, rows, differing, keys = keys.join(" | "), "old and new form differ");
+            }
             Notice::HookFailed { hook, event, why } => {
                 tracing::warn!(hook, event = event.map(HookEvent::name), why, "a hook failed");
             }
@@ -167,6 +173,21 @@ pub enum Notice {
         state: crossfade_core::journal::State,
         /// What it waits for, or what to do next.
         next: Option<String>,
+    },
+    /// Old and new form were compared, in one round of many.
+    Compared {
+        /// The migration's version.
+        version: String,
+        /// Its name.
+        name: String,
+        /// Rows that were read.
+        rows: u64,
+        /// Rows that differ.
+        differing: u64,
+        /// Rows that differed the time before.
+        before: u64,
+        /// The first of them, each with its table.
+        keys: Vec<String>,
     },
     /// A hook failed. The run goes on all the same.
     HookFailed {

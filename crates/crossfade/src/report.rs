@@ -18,6 +18,7 @@ mod snapshot;
 mod squash;
 mod targets;
 mod tested;
+mod usage;
 mod wait;
 
 mod adopt;
@@ -82,6 +83,12 @@ pub use tested::TestReport;
 pub use tested::TestedMigration;
 pub use tested::TestedWay;
 pub use tested::Way;
+pub use usage::MigrationUsage;
+pub use usage::OldFormStatus;
+pub use usage::OldSessions;
+pub use usage::SeenBy;
+pub use usage::SeenUse;
+pub use usage::UsageReport;
 pub use wait::WaitReport;
 
 /// The format of the documents here.
@@ -150,6 +157,8 @@ pub struct MigrationStatus {
     pub applied_by: Option<String>,
     /// Until when the old form is retained by the configuration, in UTC; `purge` drops it at any time.
     pub retained_until: Option<String>,
+    /// Who was seen last to use the old form, where it waits for the deploy.
+    pub old_form: Option<OldFormStatus>,
     /// What ran it: `crossfade`, the tool that it was taken over from, or `baseline`.
     pub origin: String,
     /// Whether its file is there.

@@ -33,6 +33,7 @@ mod status;
 mod targets;
 mod test;
 mod throttle;
+mod usage;
 mod verify;
 mod wait;
 mod watch;
@@ -168,6 +169,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Status(args) => status::run(&args, context).await,
         Command::History(args) => history::run(args, context).await,
         Command::Doctor => doctor::run(context).await,
+        Command::Usage(args) => usage::run(&args, context).await,
         Command::Drift(args) => drift::run(&args, context).await,
         Command::Check(args) => check::run(&args, context).await,
         Command::Explain(args) => explain::run(&args, context),

@@ -1,17 +1,32 @@
 //! `crossfade verify`: compares old and new form again.
 
+use crossfade::Error;
 use crossfade::ErrorKind;
+use crossfade::KeepVerifyingOptions;
 use crossfade::Result;
 
 use super::Context;
-use crate::args::VersionArgs;
+use crate::args::VerifyArgs;
 use crate::render;
 use crate::signals;
 
-pub(super) async fn run(args: &VersionArgs, context: &Context) -> Result<u8> {
+pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<u8> {
     let (migrator, mut progress) = context.runner().await?;
     let stop = signals::watch(&context.screen)?;
-    let report = migrator.verify(args.version.as_deref(), &mut progress, &stop).await?;
+    let version = args.version.as_deref();
+    let report = match &args.every {
+        None => migrator.verify(version, &mut progress, &stop).await?,
+        Some(every) => {
+            if !(args.duty > 0.0 && args.duty <= 1.0) {
+                return Err(
+                    Error::usage(format!("--duty is {}", args.duty)).hint("a share of the time: above 0 and up to 1")
+                );
+            }
+            let every = super::time_of("--every", every)?;
+            let options = KeepVerifyingOptions { every, duty: args.duty, rounds: args.rounds };
+            migrator.keep_verifying(version, options, &mut progress, &stop).await?
+        }
+    };
     if context.screen.is_json() {
         context.screen.document(&report)?;
     } else {

@@ -29,6 +29,7 @@ pub mod tested;
 #[cfg(test)]
 mod tests;
 pub mod throttle;
+pub mod usage;
 pub mod verify;
 pub mod wait;
 

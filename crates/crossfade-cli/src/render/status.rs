@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crossfade::report::MigrationStatus;
+use crossfade::report::OldFormStatus;
 use crossfade::report::PauseReport;
 use crossfade::report::ProgressReport;
 use crossfade::report::StatusReport;
@@ -147,6 +148,9 @@ fn detail(migration: &MigrationStatus, paint: Paint) -> String {
     if let Some(until) = &migration.retained_until {
         parts.push(format!("old form kept until {until}"));
     }
+    if let Some(old) = &migration.old_form {
+        parts.push(old_form(old, paint));
+    }
     if migration.out_of_order {
         parts.push(paint.yellow("out of order"));
     }
@@ -160,6 +164,21 @@ fn detail(migration: &MigrationStatus, paint: Paint) -> String {
         (false, None) => parts.push(paint.yellow("its file is missing")),
     }
     parts.join("; ")
+}
+
+/// Who was seen last to use the old form.
+fn old_form(old: &OldFormStatus, paint: Paint) -> String {
+    let Some(last) = &old.last else {
+        return match old.reasons {
+            0 => "no use of the old form was seen".to_owned(),
+            _ => paint
+                .yellow("no use of the old form was seen, and contract would be refused: `crossfade usage` says why"),
+        };
+    };
+    let ago = human::duration(Duration::try_from_secs_f64(last.seconds_ago.max(0.0)).unwrap_or_default());
+    let who = super::usage::who(last.application.as_deref(), last.address.as_deref(), last.user.as_deref());
+    let refused = if old.reasons > 0 { ", and contract would be refused" } else { "" };
+    paint.yellow(&format!("old form last used {ago} ago by {who}{refused}"))
 }
 
 /// Where a migration comes from that crossfade has not run.

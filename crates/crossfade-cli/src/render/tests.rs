@@ -37,6 +37,7 @@ fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
         duration_ms: None,
         applied_by: None,
         retained_until: None,
+        old_form: None,
         origin: "crossfade".to_owned(),
         file: true,
         missing_because: None,
@@ -80,6 +81,7 @@ fn status() -> StatusReport {
     };
     let contracted = MigrationStatus {
         retained_until: next("2026-02-01 12:00:00"),
+        old_form: None,
         next: next("crossfade purge drops it"),
         ..migration("002", "rename_email", State::Contracted)
     };

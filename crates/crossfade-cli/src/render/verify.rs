@@ -5,6 +5,17 @@ use crossfade::report::VerifyReport;
 use super::Paint;
 use super::human;
 
+/// One round of many.
+pub fn round(version: &str, name: &str, rows: u64, differing: u64, keys: &[String], paint: Paint) -> String {
+    let read = human::counted(rows, "row", "rows");
+    if differing == 0 {
+        return format!("{} {version} {name}: {read}, none differs", paint.green("✓"));
+    }
+    let keys: String = keys.iter().map(|key| format!("\n    {key}")).collect();
+    let differing = human::counted(differing, "differs", "differ");
+    format!("{} {version} {name}: {read}, {differing}{keys}", paint.red("✗"))
+}
+
 /// The whole report.
 pub fn text(report: &VerifyReport, paint: Paint) -> String {
     if report.tables.is_empty() {

@@ -196,12 +196,22 @@ impl Operation for Replace {
                 steps.preflight(self.preflight_down(down, column.type_name.as_str(), dropped));
             }
         }
-        if !new.is_empty() || old.iter().any(|column| column.down.is_some()) {
+        // Without values to keep it is only seen who still writes them; nobody writes what is generated.
+        let is_kept = !new.is_empty() || old.iter().any(|column| column.down.is_some());
+        let is_written = |dropped: &Dropped| is_kept || dropped.column.generated.is_none();
+        let seen: Vec<_> = self
+            .dropped
+            .iter()
+            .zip(&old)
+            .filter(|(dropped, _)| is_written(dropped))
+            .map(|(_, column)| column.clone())
+            .collect();
+        if is_kept || !seen.is_empty() {
             steps.sync(
                 table,
                 Group {
                     shape: Shape::Replace,
-                    old: old.clone(),
+                    old: seen,
                     new,
                     until: Until::Contract,
                     mend: Vec::new(),

@@ -27,6 +27,7 @@ pub use sync::Group;
 pub use sync::NewColumn;
 pub use sync::OldColumn;
 pub use sync::Rule;
+pub use sync::SEEN_FUNCTION;
 pub use sync::Shape;
 pub use sync::TRIGGERS;
 pub use sync::Until;

@@ -12,9 +12,11 @@ mod triggers;
 mod values;
 
 pub(super) use self::triggers::Names;
+pub use self::triggers::SEEN_FUNCTION;
 pub(super) use self::triggers::function;
 pub(super) use self::triggers::trigger_function;
 pub(super) use self::triggers::triggers;
+pub(super) use self::triggers::witnesses;
 
 use super::reference::Reference;
 use crate::catalog::ColumnDefault;
@@ -244,6 +246,11 @@ impl Group {
     /// Whether the group needs a trigger at all.
     pub(super) fn syncs(&self) -> bool {
         self.fills() || self.has_down()
+    }
+
+    /// Whether it can be seen that old code writes.
+    pub(super) fn is_seen(&self) -> bool {
+        self.until == Until::Contract && (self.old_inserts().is_some() || self.old_updates().is_some())
     }
 
     /// Whether something must go on after contract for the way back.

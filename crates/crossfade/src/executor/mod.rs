@@ -11,6 +11,7 @@ mod phases;
 
 pub(crate) use chunks::Bound;
 pub(crate) use chunks::Compared;
+pub(crate) use chunks::measured;
 pub(crate) use ddl::CATALOG_ONLY;
 
 use std::path::PathBuf;
@@ -347,8 +348,8 @@ impl Executor<'_> {
     }
 
     /// Notes that somebody asked for something.
-    pub async fn request(&mut self, request: Request) -> Result<()> {
-        let event = Event::Requested { request, reason: None };
+    pub async fn request(&mut self, request: Request, reason: Option<String>) -> Result<()> {
+        let event = Event::Requested { request, reason };
         self.client.batch_execute("BEGIN").await.doing("write the journal")?;
         let written = async {
             self.append_inside(std::slice::from_ref(&event), Duration::ZERO).await?;

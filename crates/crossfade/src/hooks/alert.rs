@@ -100,6 +100,8 @@ impl Alert {
             HookEvent::Blocked => format!("waits for a lock; in the way: {}", reasons()),
             HookEvent::Paused => format!("waits: {}", reasons()),
             HookEvent::Resumed => "goes on".to_owned(),
+            HookEvent::Differs => format!("old and new form differ: {}", reasons()),
+            HookEvent::Agrees => "old and new form agree again".to_owned(),
         };
         let trial = if self.test { "[test] " } else { "" };
         self.message = format!("{trial}{title} on {}: {what}", self.origin.database);

@@ -32,11 +32,15 @@ pub enum HookEvent {
     Paused,
     /// It goes on after that.
     Resumed,
+    /// While it waits for the deploy, rows were found in which old and new form differ.
+    Differs,
+    /// They do not differ any more.
+    Agrees,
 }
 
 impl HookEvent {
     /// All of them.
-    pub const ALL: [HookEvent; 18] = [
+    pub const ALL: [HookEvent; 20] = [
         HookEvent::Before(Phase::Expand),
         HookEvent::After(Phase::Expand),
         HookEvent::Before(Phase::Migrate),
@@ -55,6 +59,8 @@ impl HookEvent {
         HookEvent::Blocked,
         HookEvent::Paused,
         HookEvent::Resumed,
+        HookEvent::Differs,
+        HookEvent::Agrees,
     ];
 
     /// As crossfade.toml spells it.
@@ -78,6 +84,8 @@ impl HookEvent {
             HookEvent::Blocked => "blocked",
             HookEvent::Paused => "paused",
             HookEvent::Resumed => "resumed",
+            HookEvent::Differs => "differs",
+            HookEvent::Agrees => "agrees",
         }
     }
 
@@ -116,12 +124,15 @@ impl HookEvent {
         match self {
             HookEvent::Before(_) | HookEvent::BeforeRollback => Kind::Before,
             HookEvent::After(_) => Kind::After,
-            HookEvent::Failed | HookEvent::Stopped | HookEvent::Blocked | HookEvent::Paused => Kind::Trouble,
+            HookEvent::Failed | HookEvent::Stopped | HookEvent::Blocked | HookEvent::Paused | HookEvent::Differs => {
+                Kind::Trouble
+            }
             HookEvent::Ready
             | HookEvent::Contracted
             | HookEvent::Applied
             | HookEvent::RolledBack
-            | HookEvent::Resumed => Kind::Relief,
+            | HookEvent::Resumed
+            | HookEvent::Agrees => Kind::Relief,
         }
     }
 }

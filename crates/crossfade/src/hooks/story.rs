@@ -172,6 +172,22 @@ impl Story {
                 alert.reasons = vec![format!("another runner is at work: {holder}")];
                 vec![Telling::Lasting(alert.told(), now.saturating_sub(since))]
             }
+            Notice::Compared { version, name, rows, differing, before, keys } => {
+                let event = match (*differing, *before) {
+                    (0, 0) => return Vec::new(),
+                    (0, _) => HookEvent::Agrees,
+                    (now, before) if now == before => return Vec::new(),
+                    _ => HookEvent::Differs,
+                };
+                let mut alert = Alert::new(event, &self.origin);
+                (alert.version, alert.name) = (Some(version.clone()), Some(name.clone()));
+                alert.state = Some(State::Ready);
+                if *differing > 0 {
+                    alert.reasons.push(format!("{differing} of {rows} rows"));
+                    alert.reasons.extend(keys.iter().cloned());
+                }
+                vec![Telling::Now(alert.told())]
+            }
             Notice::Found { .. }
             | Notice::Progress { .. }
             | Notice::Retrying { .. }

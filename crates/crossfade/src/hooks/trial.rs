@@ -55,6 +55,7 @@ fn sample(event: HookEvent, origin: &Origin) -> Alert {
     match event {
         HookEvent::Failed => alert.error = Some("this is a test; nothing has failed".to_owned()),
         HookEvent::Blocked | HookEvent::Paused => alert.reasons = vec!["this is a test; nothing waits".to_owned()],
+        HookEvent::Differs => alert.reasons = vec!["this is a test; nothing differs".to_owned()],
         HookEvent::Before(phase) | HookEvent::After(phase) => alert.phase = Some(Phase::name(phase)),
         HookEvent::BeforeRollback
         | HookEvent::Ready
@@ -62,7 +63,8 @@ fn sample(event: HookEvent, origin: &Origin) -> Alert {
         | HookEvent::Applied
         | HookEvent::RolledBack
         | HookEvent::Stopped
-        | HookEvent::Resumed => {}
+        | HookEvent::Resumed
+        | HookEvent::Agrees => {}
     }
     alert.told()
 }

@@ -4,6 +4,7 @@ mod adoption;
 mod backfill;
 mod baseline;
 mod check;
+mod contract;
 mod drift;
 mod git;
 mod goto;
@@ -26,12 +27,15 @@ mod steering;
 mod there_and_back;
 mod tolerance;
 mod trail;
+mod usage;
+mod verify;
 mod waiting;
 mod watcher;
 mod way_back;
 
 pub use baseline::BaselineOptions;
 pub use check::CheckOptions;
+pub use contract::ContractOptions;
 pub use drift::DriftOptions;
 pub use goto::GotoOptions;
 pub use goto::RedoOptions;
@@ -47,6 +51,7 @@ pub use there_and_back::TestOptions;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
 pub use watcher::Watcher;
+pub use verify::KeepVerifyingOptions;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,12 +62,12 @@ use crossfade_core::journal::Request;
 use crossfade_core::journal::State;
 use crossfade_core::plan::BackfillRequest;
 use crossfade_core::sql::Ident;
-use crossfade_core::step::Action;
-use crossfade_core::step::Phase;
 use crossfade_core::throttle::Settings;
 
 use crate::audit::Audit;
+use crate::config::Blocks;
 use crate::config::Config;
+use crate::config::ContractConfig;
 use crate::config::OutOfOrder;
 use crate::doctor::Doctor;
 use crate::error::Error;
@@ -101,8 +106,8 @@ use crate::report::SquashReport;
 use crate::report::StatusReport;
 use crate::report::TestReport;
 use crate::report::ThrottleReport;
+use crate::report::UsageReport;
 use crate::report::VerifyReport;
-use crate::report::VerifyTable;
 use crate::scratch::ScratchDatabase;
 use crate::source::Embedded;
 use crate::source::FileKind;
@@ -287,6 +292,8 @@ impl Migrator {
         config.throttle = Settings::default();
         config.hooks = Hooks::default();
         config.backfill.duty = 1.0;
+        config.contract =
+            ContractConfig { quiet_for: Duration::ZERO, old_sessions: Blocks::Warn, ..ContractConfig::default() };
         Migrator { sources: Some(sources), ..Migrator::new(config, database.target().clone()) }
     }
 
@@ -504,70 +511,27 @@ impl Migrator {
     ///
     /// # Errors
     ///
-    /// When a migration is not ready, a step fails, or another runner is at work.
+    /// When a migration is not ready, its old form is not proven to be out of use, a step fails, or another runner is at work.
     pub async fn contract(
         &self,
         version: Option<&str>,
-        options: RunOptions,
+        options: &ContractOptions,
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<RunReport> {
         let (own, mut told) = self.told(observer);
-        let result = own.run_contract(version, options, &mut told, stop).await;
+        let result = contract::run(&own, version, options, &mut told, stop).await;
         told.end(result, stop).await
     }
 
-    async fn run_contract(
-        &self,
-        version: Option<&str>,
-        options: RunOptions,
-        observer: &mut dyn Observer,
-        stop: &Stop,
-    ) -> Result<RunReport> {
-        let mut session = Session::open_existing(self, options.wait, observer, stop).await?;
-        let rows = session.rows().await?;
-        let chosen = choose(&rows, version)?;
-        let unfinished = |state| matches!(state, State::Expanding | State::Migrating | State::Failed);
-        let due: Vec<&TrackedRow> =
-            chosen.iter().copied().filter(|row| matches!(row.state, State::Ready | State::Contracting)).collect();
-        // A failure in the middle of contract is taken up again here, too.
-        let mut failed_contracts = Vec::new();
-        for row in chosen.iter().copied().filter(|row| row.state == State::Failed) {
-            if session.contract_has_begun(row).await? {
-                failed_contracts.push(row);
-            }
-        }
-        let due: Vec<&TrackedRow> = rows
-            .iter()
-            .filter(|row| due.iter().chain(&failed_contracts).any(|chosen| chosen.version == row.version))
-            .collect();
-        if due.is_empty() {
-            if let Some(row) = chosen.iter().find(|row| unfinished(row.state) || row.state == State::RollingBack) {
-                let why = if row.state == State::RollingBack {
-                    "is being rolled back"
-                } else {
-                    "is not filled and verified yet"
-                };
-                return Err(Error::refused(format!(
-                    "migration {} {} {why} ({})",
-                    row.version,
-                    row.name,
-                    row.state.name()
-                ))
-                .hint("`crossfade migrate` goes on with it; contract comes after that"));
-            }
-            session.observer.notice(Notice::Info { text: "nothing waits for contract".to_owned() });
-            return Ok(RunReport {
-                format: REPORT_FORMAT,
-                migrations: chosen.into_iter().map(run_migration).collect(),
-            });
-        }
-        let mut done = Vec::new();
-        for row in due {
-            session.refuse_out_of_order(row, &rows).await?;
-            done.push(session.go_on(row, Some(Request::Contract)).await?);
-        }
-        Ok(RunReport { format: REPORT_FORMAT, migrations: done })
+    /// Who still uses the old form of a migration, or of all that wait for the deploy, and why contract would be refused. What it sees of calls of statements it
+    /// writes down where it may, so that the next look can tell which were called since; it changes nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When the version is not known or the database can't be read.
+    pub async fn usage(&self, version: Option<&str>) -> Result<UsageReport> {
+        usage::report(self, version).await
     }
 
     /// Drops what was retained. Without a version: of every migration that is contracted.
@@ -818,25 +782,25 @@ impl Migrator {
         observer: &mut dyn Observer,
         stop: &Stop,
     ) -> Result<VerifyReport> {
-        let rows = self.look().await?;
-        let chosen = choose(&rows, version)?;
-        let mut tables = Vec::new();
-        for row in chosen.into_iter().filter(|row| row.state == State::Ready) {
-            let mut reader = session::Reader::open(self, row, observer, stop).await?;
-            for step in reader.plan().steps.clone() {
-                if let (Action::Verify(verify), Phase::Migrate) = (&step.action, step.phase) {
-                    let found = reader.compare(verify).await?;
-                    tables.push(VerifyTable {
-                        version: row.version.clone(),
-                        table: verify.table.to_string(),
-                        rows: found.rows,
-                        differing: found.differing,
-                        keys: found.keys,
-                    });
-                }
-            }
-        }
-        Ok(VerifyReport { format: REPORT_FORMAT, tables })
+        verify::once(self, version, observer, stop).await
+    }
+
+    /// The same again and again while migrations wait for the deploy, at a low cost. What it finds is written down: `contract` is refused after a difference,
+    /// and hooks on `differs` and `agrees` are told. Returns what the last round found.
+    ///
+    /// # Errors
+    ///
+    /// When the version is not known, or the tables can't be read or what was found can't be written. A server that is away is waited for.
+    pub async fn keep_verifying(
+        &self,
+        version: Option<&str>,
+        options: KeepVerifyingOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<VerifyReport> {
+        let (own, mut told) = self.told(observer);
+        let result = verify::keep_on(&own, version, options, &mut told, stop).await;
+        told.end(result, stop).await
     }
 }
 
@@ -956,7 +920,8 @@ mod tests {
         is_send(migrator.runbook(&[]));
         is_send(migrator.history(&HistoryOptions::default()));
         is_send(migrator.migrate(MigrateOptions::default(), &mut Unobserved, &stop));
-        is_send(migrator.contract(None, RunOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.contract(None, &ContractOptions::default(), &mut Unobserved, &stop));
+        is_send(migrator.usage(None));
         is_send(migrator.rollback(None, RunOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.purge(None, RunOptions::default(), &mut Unobserved, &stop));
         let request = BackfillRequest::read("t", "a", "b", None, None).unwrap();
@@ -971,6 +936,7 @@ mod tests {
         is_send(migrator.is_up_to_date());
         is_send(migrator.start(&StartOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.verify(None, &mut Unobserved, &stop));
+        is_send(migrator.keep_verifying(None, KeepVerifyingOptions::default(), &mut Unobserved, &stop));
         is_send(migrator.pause(None, None));
         is_send(migrator.resume(None));
         is_send(migrator.renumber(&RenumberOptions::default()));

@@ -68,7 +68,7 @@ const RECONNECT_EVERY: Duration = Duration::from_secs(1);
 
 /// One command at work.
 pub(super) struct Session<'a> {
-    migrator: &'a Migrator,
+    pub(super) migrator: &'a Migrator,
     pub observer: &'a mut dyn Observer,
     stop: &'a Stop,
     store: Store,
@@ -92,6 +92,8 @@ pub(super) struct Session<'a> {
     pub most_rows: Option<u64>,
     /// Where the files are, once that was asked.
     places: Option<Places>,
+    /// Why the next request is made, in the words of who makes it.
+    pub because: Option<String>,
 }
 
 impl<'a> Session<'a> {
@@ -143,6 +145,7 @@ impl<'a> Session<'a> {
             park: false,
             most_rows: None,
             places: None,
+            because: None,
         }
     }
 
@@ -304,6 +307,10 @@ impl<'a> Session<'a> {
     /// Goes on with a migration's plan, after a request where there is one.
     pub async fn go_on(&mut self, row: &TrackedRow, request: Option<Request>) -> Result<RunMigration> {
         let state = self.carry_on(row.plan_id, request).await?;
+        if state == State::Ready {
+            let stored = self.stored(row.plan_id).await?;
+            self.begin_to_count(&stored).await;
+        }
         let mut row = self.row(&row.version).await?;
         row.state = state;
         let done = run_migration(&row);
@@ -373,6 +380,7 @@ impl<'a> Session<'a> {
         if self.lease.shared {
             pooler::refuse_behind_a_pooler(&stored.plan)?;
         }
+        let because = self.because.clone();
         let mut executor = self.executor(stored, client, goes_on);
         if let Some(asked) = *request {
             if super::direction_of(Some(asked)) == Direction::Forward {
@@ -382,10 +390,12 @@ impl<'a> Session<'a> {
                 executor.ask_the_way_back().await?;
             }
             executor.before_request(asked).await?;
-            executor.request(asked).await?;
+            executor.request(asked, because).await?;
             *request = None;
         }
-        executor.run().await
+        let state = executor.run().await?;
+        self.because = None;
+        Ok(state)
     }
 
     fn executor(&mut self, stored: StoredPlan, client: Client, goes_on: bool) -> Executor<'_> {
@@ -648,7 +658,7 @@ impl<'a> Reader<'a> {
         &self.stored.plan
     }
 
-    pub async fn compare(&mut self, verify: &Verify) -> Result<Compared> {
+    pub async fn compare(&mut self, verify: &Verify, gate: &Gate) -> Result<Compared> {
         let client = connect_worker(&self.migrator.target, &self.store.schema, &self.lease).await?;
         let mut executor = Executor {
             target: &self.migrator.target,
@@ -664,7 +674,7 @@ impl<'a> Reader<'a> {
             path: PathBuf::new(),
             goes_on: false,
         };
-        // A person looks, without the lease: nothing is written, and nothing is waited for.
-        executor.compare(verify, &Gate::open(), &mut |_, _, _| {}).await
+        // Without the lease: nothing is written.
+        executor.compare(verify, gate, &mut |_, _, _| {}).await
     }
 }

@@ -120,6 +120,7 @@ fn pending(file: &SourceFile) -> MigrationStatus {
         duration_ms: None,
         applied_by: None,
         retained_until: None,
+        old_form: None,
         origin: OWN.to_owned(),
         file: true,
         missing_because: None,
@@ -152,6 +153,7 @@ async fn of_row(
         duration_ms: row.duration_ms,
         applied_by: row.applied_by.clone(),
         retained_until: None,
+        old_form: None,
         origin: row.origin.clone(),
         file: file.is_some(),
         missing_because: row.missing_because.clone().filter(|_| file.is_none()),
@@ -181,6 +183,12 @@ async fn of_row(
             "SELECT to_char((now() + make_interval(secs => $1)) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
         let row = client.query_typed_one(query, &[(&left, tokio_postgres::types::Type::FLOAT8)]).await;
         status.retained_until = row.ok().map(|row| row.get(0));
+    }
+    if status.state == State::Ready {
+        let stored = store.load(client, row.plan_id).await?;
+        if let Some(seen) = migrator.witness(client, store).usage(row, &stored).await?.into_status() {
+            status.old_form = Some(seen);
+        }
     }
     status.next = paused.or_else(|| next_text(status.state, &row.version));
     if file.is_some_and(|file| history::is_to_be_repeated(file, row)) {

@@ -19,6 +19,7 @@ use crossfade_core::sql::Sql;
 use crossfade_core::sql::parse_file;
 use tokio_postgres::Client;
 
+use super::ContractOptions;
 use super::MigrateOptions;
 use super::Migrator;
 use super::RunOptions;
@@ -236,7 +237,7 @@ impl Trial<'_> {
 
     async fn contract(&self) -> Result<Option<State>> {
         let version = Some(self.file.version.as_str());
-        let report = self.own.contract(version, RunOptions::default(), &mut Unobserved, self.stop).await?;
+        let report = self.own.contract(version, &ContractOptions::default(), &mut Unobserved, self.stop).await?;
         Ok(self.state_in(&report))
     }
 

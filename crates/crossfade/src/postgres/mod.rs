@@ -12,6 +12,7 @@ pub(crate) mod sizes;
 pub(crate) mod store;
 mod target;
 pub mod trace;
+pub(crate) mod usage;
 
 pub use introspect::IntrospectError;
 pub use introspect::introspect;

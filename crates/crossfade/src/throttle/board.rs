@@ -57,7 +57,12 @@ struct Ends {
 impl Gate {
     /// A gate that is always open, for work that nobody throttles.
     pub fn open() -> Gate {
-        let (sender, verdict) = watch::channel(Some(Verdict { pause: None, duty: 1.0, stop: None }));
+        Gate::resting(1.0)
+    }
+
+    /// A gate that holds nobody up, and asks for a pause after each chunk: the work may take this share of the time.
+    pub fn resting(duty: f64) -> Gate {
+        let (sender, verdict) = watch::channel(Some(Verdict { pause: None, duty, stop: None }));
         let (tell, news) = mpsc::unbounded_channel();
         let news = Arc::new(tokio::sync::Mutex::new(news));
         Gate { verdict, news, _always: Some(Arc::new(Ends { _verdict: sender, _news: tell })) }

@@ -21,5 +21,6 @@ pub(crate) use beside::Beside;
 pub(crate) use board::Gate;
 pub(crate) use look::Seen;
 pub(crate) use once::look_once;
+pub(crate) use once::replicas_behind;
 pub(crate) use sampler::Sampler;
 pub(crate) use sampler::Watched;

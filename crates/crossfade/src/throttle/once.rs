@@ -19,6 +19,7 @@ use super::look::Seen;
 use super::look::look;
 use super::pulse;
 use super::query;
+use crate::error::Result;
 use crate::postgres::store::Store;
 
 /// Looks at every signal that is switched on. What goes wrong is in what was seen.
@@ -58,6 +59,13 @@ pub(crate) async fn look_once(
         }
     }
     all
+}
+
+/// The replicas that are too far behind, each with how far.
+pub(crate) async fn replicas_behind(client: &Client, settings: &Settings) -> Result<Vec<String>> {
+    let mut memory = Memory::default();
+    let seen = look(Family::Replicas, client, settings, &[], &mut memory, Duration::ZERO).await?;
+    Ok(seen.readings.iter().filter(|reading| reading.is_over()).map(Reading::reason).collect())
 }
 
 pub(super) fn unmeasurable(family: Family, settings: &Settings, why: &str) -> Vec<Reading> {

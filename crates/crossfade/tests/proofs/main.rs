@@ -45,6 +45,7 @@ mod schemas;
 mod server;
 mod signals;
 mod snapshot;
+mod soak;
 mod squash;
 mod stress;
 mod survival;
@@ -54,6 +55,7 @@ mod throttle;
 mod throughput;
 mod types;
 mod upgrade;
+mod usage;
 mod waiting;
 mod watcher;
 

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use crossfade::Config;
+use crossfade::ContractOptions;
 use crossfade::Error;
 use crossfade::MigrateOptions;
 use crossfade::Migrator;
 use crossfade::RunOptions;
 use crossfade::Stop;
 use crossfade::Target;
+use crossfade::config::Blocks;
 use crossfade::observer::Notice;
 use crossfade::observer::Observer;
 use crossfade::report::MigrationStatus;
@@ -42,6 +44,9 @@ impl Project {
         let mut config = Config { migrations: folder.path().to_owned(), ..Config::default() };
         config.locks.budget = Duration::from_secs(20);
         config.backfill.duty = 1.0;
+        // Whether it may is a proof of its own.
+        config.contract.quiet_for = Duration::ZERO;
+        config.contract.old_sessions = Blocks::Warn;
         configure(&mut config);
         let migrator = Migrator::new(config, target);
         let project = Project { folder, migrator };
@@ -95,7 +100,7 @@ impl Command {
         let stop = Stop::default();
         let report = match self {
             Command::Migrate => migrator.migrate(MigrateOptions::default(), observer, &stop).await,
-            Command::Contract => migrator.contract(None, RunOptions::default(), observer, &stop).await,
+            Command::Contract => migrator.contract(None, &ContractOptions::default(), observer, &stop).await,
             Command::Purge => migrator.purge(None, RunOptions::default(), observer, &stop).await,
             Command::Rollback => migrator.rollback(None, RunOptions::default(), observer, &stop).await,
         };

@@ -206,12 +206,17 @@ impl Database {
 
     /// Ends the application's session, and waits until nobody is connected.
     pub async fn leave_alone(&mut self) {
+        self.leave_alone_but(0).await;
+    }
+
+    /// The same, until there are only so many.
+    pub async fn leave_alone_but(&mut self, others: i64) {
         self.application = None;
         let admin = connect(&self.server.scratch.url("postgres")).await;
         let query = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
         for _ in 0..5_000 {
             let row = admin.query_one(query, &[&self.name]).await.expect("sessions can be counted");
-            if row.get::<_, i64>(0) == 0 {
+            if row.get::<_, i64>(0) <= others {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(2)).await;

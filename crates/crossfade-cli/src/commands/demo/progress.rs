@@ -81,6 +81,7 @@ impl Observer for Progress {
             | Notice::MigrationStarted { .. }
             | Notice::Found { .. }
             | Notice::StepFinished { .. }
+            | Notice::Compared { .. }
             | Notice::HookFailed { .. }
             | Notice::MigrationStopped { .. } => return,
         };

@@ -25,6 +25,7 @@ impl StepsBuilder<'_> {
         names: &Names,
         lasting: &[&Group],
         reverse: &[&Group],
+        is_seen: bool,
         function: &dyn Fn(&[&Group], Mode) -> Sql,
         triggers: &dyn Fn(&[&Group], Mode) -> Vec<Sql>,
     ) {
@@ -42,6 +43,9 @@ impl StepsBuilder<'_> {
             statements.extend(names.drop_triggers());
             undo.extend(names.drop_triggers());
             undo.push(names.drop_function());
+        }
+        if is_seen {
+            statements.extend(names.drop_witnesses());
         }
         statements.extend(sync.contract.iter().cloned());
         undo.extend(sync.contract_undo.iter().cloned());

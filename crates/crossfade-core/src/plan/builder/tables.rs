@@ -52,6 +52,7 @@ impl StepsBuilder<'_> {
                 .iter()
                 .any(|trigger| trigger.before && trigger.row && trigger.on_update && trigger.enabled)
         });
+        let seen: Vec<&Group> = sync.groups.iter().filter(|group| group.is_seen()).collect();
         let restore = before_triggers && !loud && !filling.is_empty();
         let function = |groups: &[&Group], mode| sync::function(&names, groups, mode, &catalog.search_path, restore);
         let triggers = |groups: &[&Group], mode| sync::triggers(&names, groups, mode, &tree, restore);
@@ -60,7 +61,8 @@ impl StepsBuilder<'_> {
         if !self.cx.policy.park {
             self.lower_values_check(table, &filling);
         }
-        self.lower_expand(table, &sync, &names, &syncing, &function, &triggers);
+        let witnesses = sync::witnesses(&names, &seen, &tree);
+        self.lower_expand(table, &sync, &names, &syncing, &witnesses, &function, &triggers);
         if !filling.is_empty() {
             self.lower_fill(table, &filling, !loud);
             let verified: Vec<&Group> = filling.iter().copied().filter(|group| !group.takes()).collect();
@@ -69,7 +71,7 @@ impl StepsBuilder<'_> {
             }
         }
         self.lower_settle(table, &names, &syncing, &lasting, &function, &triggers);
-        self.lower_contract(table, &sync, &names, &lasting, &reverse, &function, &triggers);
+        self.lower_contract(table, &sync, &names, &lasting, &reverse, !witnesses.is_empty(), &function, &triggers);
     }
 
     /// An expression may fail on some row (a text that is no number). Better before anything is changed than in the middle, and better here
@@ -121,12 +123,14 @@ impl StepsBuilder<'_> {
         if self.cx.policy.park { Mode::Parking } else { Mode::Filling }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
     fn lower_expand(
         &mut self,
         table: &Table,
         sync: &Sync,
         names: &Names,
         syncing: &[&Group],
+        witnesses: &[Sql],
         function: &dyn Fn(&[&Group], Mode) -> Sql,
         triggers: &dyn Fn(&[&Group], Mode) -> Vec<Sql>,
     ) {
@@ -135,6 +139,9 @@ impl StepsBuilder<'_> {
         if !syncing.is_empty() {
             undo.extend(names.drop_triggers());
             undo.push(names.drop_function());
+        }
+        if !witnesses.is_empty() {
+            undo.extend(names.drop_witnesses());
         }
         if !sync.add.is_empty() {
             statements.push(sql!(
@@ -148,6 +155,7 @@ impl StepsBuilder<'_> {
             statements.push(function(syncing, self.filling_mode()));
             statements.extend(triggers(syncing, self.filling_mode()));
         }
+        statements.extend(witnesses.iter().cloned());
         if statements.is_empty() {
             return;
         }
@@ -157,7 +165,11 @@ impl StepsBuilder<'_> {
         } else {
             LockMode::AccessExclusive
         };
-        let summary = expand_summary(table, &sync.groups, !syncing.is_empty());
+        let summary = if syncing.is_empty() && sync.add.is_empty() {
+            format!("see who still writes what goes from {}", table.name)
+        } else {
+            expand_summary(table, &sync.groups, !syncing.is_empty())
+        };
         if markers.is_empty() {
             self.ddl(Phase::Expand, table, mode, summary, statements, undo);
             return;

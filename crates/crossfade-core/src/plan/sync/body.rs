@@ -4,6 +4,7 @@ use super::Group;
 use super::Mode;
 use super::OldColumn;
 use super::Row;
+use super::Rule;
 use super::Shape;
 use super::changed;
 use super::image_differs;
@@ -49,6 +50,35 @@ impl Group {
             self.new.iter().map(|column| sql!("NEW.{}", column.name)),
             self.new.iter().map(|column| sql!("NULL::{}", column.type_name)),
         )
+    }
+
+    /// When an INSERT is one of old code for certain. None where both codes write the same columns.
+    pub(super) fn old_inserts(&self) -> Option<Sql> {
+        match &self.shape {
+            Shape::Retype { .. } => None,
+            Shape::Mend { rule: Rule::Reference(_), .. } => None,
+            Shape::Mend { rule: Rule::NotNull | Rule::Check(_), .. } => Some(sql!("NOT {}", self.filled_in(Row::New))),
+            // Its default alone says nothing: new code leaves the column out.
+            Shape::Replace | Shape::Rename if self.old.is_empty() => None,
+            Shape::Replace | Shape::Rename if self.new.is_empty() => Some(self.old_written()),
+            Shape::Replace | Shape::Rename => Some(sql!("({} AND NOT {})", self.old_written(), self.new_written())),
+        }
+    }
+
+    /// When an UPDATE is one of old code for certain. None where both codes write the same columns.
+    pub(super) fn old_updates(&self) -> Option<Sql> {
+        match &self.shape {
+            Shape::Retype { .. } => None,
+            Shape::Mend { rule: Rule::Reference(_), .. } => None,
+            Shape::Mend { rule: Rule::NotNull | Rule::Check(_), .. } => {
+                Some(sql!("({} AND NOT {})", changed(&self.old_names()), self.filled_in(Row::New)))
+            }
+            Shape::Replace | Shape::Rename if self.old.is_empty() => None,
+            Shape::Replace | Shape::Rename if self.new.is_empty() => Some(changed(&self.old_names())),
+            Shape::Replace | Shape::Rename => {
+                Some(sql!("({} AND NOT {})", changed(&self.old_names()), changed(&self.new_names())))
+            }
+        }
     }
 
     pub(super) fn body(&self, mode: Mode) -> Sql {

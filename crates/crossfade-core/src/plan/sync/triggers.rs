@@ -11,6 +11,7 @@ use crate::sql::Ident;
 use crate::sql::Literal;
 use crate::sql::Sql;
 use crate::sql::TableName;
+use crate::sql::short_hash;
 
 /// The names of what keeps one table in sync for one migration.
 #[derive(Clone, Debug)]
@@ -19,8 +20,16 @@ pub(in crate::plan) struct Names {
     pub function: TableName,
     pub insert_trigger: Ident,
     pub update_trigger: Ident,
+    /// What sees that old code writes stands in front of what makes its row the new code's, too.
+    insert_witness: Ident,
+    update_witness: Ident,
+    /// What writes down that old code wrote.
+    seen: TableName,
     pub version: String,
 }
+
+/// The function that writes down who has written the old form. It is a part of the journal.
+pub const SEEN_FUNCTION: &str = "saw_old_write";
 
 impl Names {
     pub(in crate::plan) fn new(schema: &Ident, version: &str, table: &TableName) -> Names {
@@ -30,16 +39,64 @@ impl Names {
             function: TableName { schema: schema.clone(), name: Ident::derived("sync_", &stem) },
             insert_trigger: Ident::derived(&format!("{TRIGGERS}i_"), version),
             update_trigger: Ident::derived(&format!("{TRIGGERS}u_"), version),
+            insert_witness: Ident::derived(&format!("{TRIGGERS}a_"), version),
+            update_witness: Ident::derived(&format!("{TRIGGERS}b_"), version),
+            seen: TableName { schema: schema.clone(), name: Ident::new(SEEN_FUNCTION) },
             version: version.to_owned(),
         }
     }
 
     /// `DROP TRIGGER` and, where nothing follows, `DROP FUNCTION`.
     pub(in crate::plan) fn drop_triggers(&self) -> Vec<Sql> {
-        vec![
-            sql!("DROP TRIGGER IF EXISTS {} ON {}", self.insert_trigger, self.table),
-            sql!("DROP TRIGGER IF EXISTS {} ON {}", self.update_trigger, self.table),
-        ]
+        self.drop_each([&self.insert_trigger, &self.update_trigger])
+    }
+
+    /// The same for the witnesses.
+    pub(in crate::plan) fn drop_witnesses(&self) -> Vec<Sql> {
+        self.drop_each([&self.insert_witness, &self.update_witness])
+    }
+
+    fn drop_each(&self, triggers: [&Ident; 2]) -> Vec<Sql> {
+        triggers.into_iter().map(|trigger| sql!("DROP TRIGGER IF EXISTS {} ON {}", trigger, self.table)).collect()
+    }
+
+    /// Until when this session has nothing new to tell: a setting of the session, so that asking costs next to nothing.
+    fn told(&self) -> String {
+        format!("crossfade.told_{}", short_hash(&format!("{} {} {}", self.version, self.table.schema, self.table.name)))
+    }
+
+    /// The triggers that see who writes the old form. Their conditions hold for nobody else, and once a minute in each session.
+    fn witnesses(&self, groups: &[&Group]) -> Vec<(Ident, Sql)> {
+        let backfilling = backfilling(self);
+        let told = self.told();
+        let due = sql!(
+            "coalesce(current_setting({}, true), '') COLLATE \"C\" < extract(epoch FROM statement_timestamp())::text",
+            Literal(told.clone())
+        );
+        let events: [(&Ident, Sql, Vec<Sql>); 2] = [
+            (&self.insert_witness, sql!("INSERT"), groups.iter().filter_map(|group| group.old_inserts()).collect()),
+            (&self.update_witness, sql!("UPDATE"), groups.iter().filter_map(|group| group.old_updates()).collect()),
+        ];
+        let mut all = Vec::new();
+        for (trigger, event, conditions) in events {
+            if conditions.is_empty() {
+                continue;
+            }
+            let create = sql!(
+                "CREATE TRIGGER {} BEFORE {} ON {} FOR EACH ROW WHEN ({} AND {} AND NOT ({})) EXECUTE FUNCTION {}({}, {})",
+                trigger,
+                event,
+                self.table,
+                any_of(conditions),
+                due,
+                backfilling,
+                self.seen,
+                Literal(self.version.clone()),
+                Literal(told.clone())
+            );
+            all.push((trigger.clone(), create));
+        }
+        all
     }
 
     pub(in crate::plan) fn drop_function(&self) -> Sql {
@@ -115,8 +172,7 @@ pub(in crate::plan) fn triggers(
     restore: bool,
 ) -> Vec<Sql> {
     let conditions = groups.iter().flat_map(|group| group.update_condition(mode)).collect();
-    let backfilling =
-        sql!("current_setting('crossfade.backfill', true) IS NOT DISTINCT FROM {}", Literal(names.version.clone()));
+    let backfilling = backfilling(names);
     let when = if restore && mode != Mode::Reverse {
         sql!("{} OR {}", backfilling, any_of(conditions))
     } else {
@@ -143,4 +199,19 @@ pub(in crate::plan) fn triggers(
         }
     }
     statements
+}
+
+/// The triggers that see who writes the old form, always firing. They stand in front of those of the sync, which make every row the new code's, too.
+pub(in crate::plan) fn witnesses(names: &Names, groups: &[&Group], tree: &[TableName]) -> Vec<Sql> {
+    let (triggers, mut statements): (Vec<Ident>, Vec<Sql>) = names.witnesses(groups).into_iter().unzip();
+    for relation in tree {
+        for trigger in &triggers {
+            statements.push(sql!("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", relation, trigger));
+        }
+    }
+    statements
+}
+
+fn backfilling(names: &Names) -> Sql {
+    sql!("current_setting('crossfade.backfill', true) IS NOT DISTINCT FROM {}", Literal(names.version.clone()))
 }

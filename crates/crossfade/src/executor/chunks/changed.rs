@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
+use crossfade_core::sql;
+use crossfade_core::sql::Sql;
 use serde_json::Value;
+
+/// A chunk's statement as it is run.
+pub(crate) fn measured(statement: &Sql) -> Sql {
+    sql!("EXPLAIN (ANALYZE, WAL, TIMING OFF, FORMAT JSON) {}", statement)
+}
 
 /// What a chunk's statement did, as the server says it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

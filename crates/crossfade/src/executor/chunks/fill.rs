@@ -21,6 +21,7 @@ use super::Bound;
 use super::Fill;
 use super::Worker;
 use super::changed::Changed;
+use super::changed::measured;
 use super::crew::Blocks;
 use super::crew::Crew;
 use super::crew::Said;
@@ -275,7 +276,7 @@ impl Worker<'_> {
 
     /// Runs the statement of a chunk and says what it did, in the server's own numbers: the client's clock would count the network, too.
     pub(super) async fn change(&self, fill: &Fill<'_>, bound: &Bound) -> Result<Changed> {
-        let statement = sql!("EXPLAIN (ANALYZE, WAL, TIMING OFF, FORMAT JSON) {}", fill.unit.statement);
+        let statement = measured(&fill.unit.statement);
         let row = self
             .client
             .query_typed_one(statement.as_str(), &bound.params())

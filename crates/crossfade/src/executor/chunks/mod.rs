@@ -29,6 +29,7 @@ use tokio_postgres::Client;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::types::Type;
 
+pub(crate) use changed::measured;
 pub(crate) use verify::Compared;
 
 use super::Executor;

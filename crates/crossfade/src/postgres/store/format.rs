@@ -55,8 +55,18 @@ impl Store {
             Some(format) if format < STORE_FORMAT => self.upgrade(client).await?,
             Some(_) => {}
         }
+        // One look for all: mostly nothing is missing.
+        let names =
+            [sql!("{}.heartbeat", self.schema), sql!("{}.parked", self.schema), sql!("{}.compared", self.schema)];
+        let names = names.each_ref().map(Sql::as_str);
+        let query = "SELECT bool_and(pg_catalog.to_regclass(n.name) IS NOT NULL) FROM pg_catalog.unnest($1::text[]) AS n (name)";
+        let row = client.query_typed_one(query, &[(&names.as_slice(), Type::TEXT_ARRAY)]).await;
+        if row.doing("look for the journal")?.get(0) {
+            return Ok(());
+        }
         self.ensure_controls(client).await?;
-        self.ensure_parked(client).await
+        self.ensure_parked(client).await?;
+        self.ensure_usage(client).await
     }
 
     async fn make(&self, client: &Client) -> Result<()> {

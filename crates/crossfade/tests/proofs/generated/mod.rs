@@ -2,7 +2,7 @@
 //!
 //! proptest draws a few tables with rows and a file of a few statements, and shrinks what fails to a small case, which is
 //! printed in the form of `fixtures/`. Each case comes from a seed of its own, the run's first one and those that follow it:
-//! `CROSSFADE_GENERATED_SEED=<printed> CROSSFADE_GENERATED_CASES=1` runs one again. `make soak` runs many, on all servers.
+//! `CROSSFADE_GENERATED_SEED=<printed> CROSSFADE_GENERATED_CASES=1` runs one again. `make soak-all` runs many, on all servers.
 
 mod build;
 mod change;
