@@ -8,8 +8,9 @@ CASES := 0
 SEED := $(shell date +%s)
 ROWS := 100000
 TURNS := 3
+SECONDS := 1800
 
-.PHONY: help demo test soak bench bench-runner bench-lint build lint laws clean
+.PHONY: help demo test soak soak-all bench bench-runner bench-lint build lint laws clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -24,7 +25,14 @@ test: ## every test, on every PostgreSQL that can be had here
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
 	set -x && cargo test --workspace
 
-soak: ## the stress test with many rows, every case of the corpus on every server, then random migrations until stopped (ROWS=300000, CASES=500 for so many, SEED=7 for the same ones again)
+soak: ## random migrations under load and faults for SECONDS=1800; its counts go into docs/reliability.md
+	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
+	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
+	export CROSSFADE_SOAK_SECONDS=$(SECONDS) CROSSFADE_SOAK_REPORT=$(abspath $(TARGET))/soak.md && \
+	set -x && cargo test -p crossfade --test proofs -- soak::random --include-ignored --nocapture && \
+	scripts/put-soak $(TARGET)/soak.md docs/reliability.md
+
+soak-all: ## the stress test with many rows, every case of the corpus on every server, then random databases and migrations until stopped (ROWS=300000, CASES=500 for so many, SEED=7 for the same ones again)
 	@installed=$$(scripts/setup) && matrix=$$(scripts/postgres-matrix) && \
 	export CROSSFADE_PG_BINS=$$(printf '%s\n' "$$installed" "$$matrix" | sed '/^$$/d' | paste -s -d : -) && \
 	export CROSSFADE_SOAK=1 CROSSFADE_EVERY_CASE=1 CROSSFADE_GENERATED_CASES=$(CASES) CROSSFADE_GENERATED_SEED=$(SEED) CROSSFADE_STRESS_ROWS=$(ROWS) && \
