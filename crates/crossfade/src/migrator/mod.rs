@@ -50,8 +50,8 @@ pub use steering::LiveChange;
 pub use there_and_back::TestOptions;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
-pub use watcher::Watcher;
 pub use verify::KeepVerifyingOptions;
+pub use watcher::Watcher;
 
 use std::path::PathBuf;
 use std::sync::Arc;
