@@ -278,7 +278,7 @@ fn a_transaction_that_is_open_for_long_is_named() {
         report.batch_execute("BEGIN; SELECT count(*) FROM users").await.expect("it reads");
         tokio::time::sleep(Duration::from_millis(400)).await;
         let refused = Command::Contract.on(&project.migrator).await.expect_err("it would wait");
-        assert!(refused.contains("(report) has users in a transaction that is open for 0 s"), "{refused}");
+        assert!(refused.contains("(report) has users in a transaction that is open for"), "{refused}");
         report.batch_execute("COMMIT").await.expect("done");
         assert_eq!(Command::Contract.on(&project.migrator).await, Ok(Some(State::Contracted)));
     });

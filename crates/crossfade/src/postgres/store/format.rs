@@ -58,9 +58,15 @@ impl Store {
         // One look for all: mostly nothing is missing.
         let names =
             [sql!("{}.heartbeat", self.schema), sql!("{}.parked", self.schema), sql!("{}.compared", self.schema)];
-        let names = names.each_ref().map(Sql::as_str);
-        let query = "SELECT bool_and(pg_catalog.to_regclass(n.name) IS NOT NULL) FROM pg_catalog.unnest($1::text[]) AS n (name)";
-        let row = client.query_typed_one(query, &[(&names.as_slice(), Type::TEXT_ARRAY)]).await;
+        let [heartbeat, parked, compared] = names.each_ref().map(Sql::as_str);
+        let query = "SELECT pg_catalog.to_regclass($2) IS NOT NULL AND pg_catalog.to_regclass($3) IS NOT NULL \
+            AND EXISTS (SELECT FROM pg_catalog.pg_attribute WHERE attrelid = pg_catalog.to_regclass($1) AND attname = 'commit_us')";
+        let params = [
+            (&heartbeat as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT),
+            (&parked, Type::TEXT),
+            (&compared, Type::TEXT),
+        ];
+        let row = client.query_typed_one(query, &params).await;
         if row.doing("look for the journal")?.get(0) {
             return Ok(());
         }
