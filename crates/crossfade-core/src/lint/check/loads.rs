@@ -27,6 +27,9 @@ pub(super) fn check(look: &mut Look<'_>) {
 }
 
 fn hot(look: &mut Look<'_>) {
+    if look.world.loads.is_empty() && look.settings.hot_tables.is_empty() {
+        return;
+    }
     let locks = locks::of(&look.act.deed, look.world);
     let keeps_out = |(table, mode): &&(ObjectRef, LockMode)| {
         mode.conflicts_with(LockMode::RowExclusive) && !look.is_new(table) && look.is_hot(table)
