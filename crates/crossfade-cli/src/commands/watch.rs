@@ -28,7 +28,7 @@ pub(super) async fn run(args: &WatchArgs, context: &Context) -> Result<u8> {
         screen.document(&watcher.look().await?)?;
         return Ok(0);
     }
-    let model = Model::new(migrator.target().display(), args.version.clone(), screen.out().is_styled());
+    let model = Model::new(migrator.target().display(), args.version.clone(), screen.out().is_styled(), interval);
     if args.plain {
         let stop = signals::watch_doing(|| {}, || {})?;
         let sight = sight::begin(watcher, interval, &stop, |snapshot| snapshot);

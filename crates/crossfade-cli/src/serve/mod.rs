@@ -148,3 +148,20 @@ fn json(code: StatusCode, document: &impl Serialize) -> Response {
         Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the document can't be written\n").into_response(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::held_back;
+    use crate::watch::tests::flight;
+    use crate::watch::tests::snapshot;
+
+    #[test]
+    fn beyond_this_machine_no_statement_is_shown() {
+        let shown = |hold_back: bool| {
+            let document =
+                serde_json::to_string(&held_back(hold_back)(snapshot(vec![flight()]))).expect("it is a document");
+            ["UPDATE users SET seen", "ALTER TABLE public.users"].map(|statement| document.contains(statement))
+        };
+        assert_eq!((shown(false), shown(true)), ([true, true], [false, false]));
+    }
+}

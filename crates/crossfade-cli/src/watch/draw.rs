@@ -1,7 +1,5 @@
 //! From the model to cells, and to plain lines. Nothing here asks for the time or the terminal.
 
-use std::time::Duration;
-
 use crossfade::report::Flight;
 use crossfade::report::LockWait;
 use crossfade::report::Snapshot;
@@ -133,7 +131,7 @@ fn head(model: &Model, brush: Brush) -> Vec<Line<'static>> {
             None => "nobody runs a migration".to_owned(),
         };
         let mut spans = vec![Span::styled(runner, brush.soft())];
-        if model.age >= Duration::from_secs(3) {
+        if model.age >= model.stale {
             spans.push(Span::styled(format!("  seen {} ago", human::duration(model.age)), brush.warn()));
         }
         lines.push(Line::from(spans));

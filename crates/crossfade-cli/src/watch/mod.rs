@@ -4,7 +4,7 @@ mod draw;
 mod model;
 mod terminal;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 mod words;
 
 use std::time::Duration;

@@ -57,6 +57,8 @@ pub struct Model {
     pub snapshot: Option<Arc<Snapshot>>,
     /// How old it is.
     pub age: Duration,
+    /// From this age on it is worth a word.
+    pub stale: Duration,
     /// Why the last look failed.
     pub failure: Option<Failure>,
     /// Whether the help is open.
@@ -69,8 +71,9 @@ pub struct Model {
 
 impl Model {
     /// Before anything was seen.
-    pub fn new(database: String, wanted: Option<String>, colors: bool) -> Model {
+    pub fn new(database: String, wanted: Option<String>, colors: bool, interval: Duration) -> Model {
         Model {
+            stale: interval * 2 + Duration::from_secs(2),
             database,
             wanted,
             colors,

@@ -118,7 +118,7 @@ mod tests {
     #[ignore = "it panics on purpose"]
     fn a_panic_while_it_is_drawn() {
         let mut terminal = Terminal::open().expect("this is a terminal");
-        let mut model = Model::new("the database of the test".to_owned(), None, true);
+        let mut model = Model::new("the database of the test".to_owned(), None, true, LOOK);
         model.help = true;
         terminal.draw(&model).expect("it can be drawn");
         // Until the one who looks has seen it.

@@ -35,7 +35,8 @@ fn step(number: usize, phase: &'static str, summary: &str, status: StepStatus) -
     FlightStep { number, phase, kind: "ddl", summary: summary.to_owned(), status, took_ms }
 }
 
-fn flight() -> Flight {
+/// A fill that waits for a replica.
+pub fn flight() -> Flight {
     let fill = "fill email_address of public.users for existing rows";
     Flight {
         key: "002".to_owned(),
@@ -104,7 +105,8 @@ fn event(at: &str, version: &str, text: &str, error: Option<&str>) -> HistoryEve
     }
 }
 
-fn snapshot(flights: Vec<Flight>) -> Snapshot {
+/// A look with these flights, and a session that waits.
+pub fn snapshot(flights: Vec<Flight>) -> Snapshot {
     let runner = Runner { host: "web1".to_owned(), pid: 4711, since: "2026-01-31T11:58:00Z".to_owned() };
     Snapshot {
         format: REPORT_FORMAT,
@@ -171,7 +173,7 @@ fn snapshot(flights: Vec<Flight>) -> Snapshot {
 }
 
 fn model(flights: Vec<Flight>, colors: bool) -> Model {
-    let mut model = Model::new("db.example.org:5432/shop".to_owned(), None, colors);
+    let mut model = Model::new("db.example.org:5432/shop".to_owned(), None, colors, Duration::from_secs(1));
     model.snapshot = Some(Arc::new(snapshot(flights)));
     model.age = Duration::from_millis(400);
     model
@@ -210,7 +212,7 @@ fn what_is_not_there_is_said() {
     nothing.wanted = Some("009".to_owned());
     assert!(drawn(&nothing, 80, 24).backend().to_string().contains("there is no migration 009"));
 
-    let mut away = Model::new("db.example.org:5432/shop".to_owned(), None, true);
+    let mut away = Model::new("db.example.org:5432/shop".to_owned(), None, true, Duration::from_secs(1));
     assert!(drawn(&away, 80, 24).backend().to_string().contains("asking …"));
     away.failure = Some(Failure { error: "could not connect: connection refused".to_owned(), hint: None });
     assert!(drawn(&away, 80, 24).backend().to_string().contains("the database is out of reach: could not connect"));

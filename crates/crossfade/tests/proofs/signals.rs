@@ -310,6 +310,24 @@ fn a_critical_query_ends_the_command_and_nothing_is_lost() {
     });
 }
 
+/// Where the log ended when is only known from the second look on.
+async fn lag_is_seen_from_beside(project: &Project) {
+    let mut watcher = project.migrator.watcher();
+    for _ in 0..200 {
+        let snapshot = watcher.look().await.expect("it can be looked at");
+        let replica = snapshot.replicas.first().expect("the standby is connected");
+        assert_eq!((replica.name.as_str(), replica.error.as_deref()), ("standby1", None));
+        if replica.lag_seconds.is_some_and(|lag| lag > 1.0) && replica.lag_bytes.is_some_and(|lag| lag > 0) {
+            let flight = snapshot.flights.first().expect("it is in flight");
+            let pause = flight.pause.as_ref().expect("it waits");
+            assert_eq!((pause.signal.as_str(), flight.is_paused_by_a_person()), ("replica_lag", false));
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("the standby's lag is not seen");
+}
+
 /// Needs `pg_basebackup`, which the packages of a system bring, but not those of the other versions.
 #[test]
 fn a_standby_that_lags() {
@@ -331,6 +349,7 @@ fn a_standby_that_lags() {
         tokio::time::sleep(Duration::from_millis(2500)).await;
         let mut running = Running::start(&project, Start::Migrate);
         waits(&database, &mut running).await;
+        lag_is_seen_from_beside(&project).await;
 
         // A role that may not see where the standby is does not go on, either.
         database.run("CREATE ROLE stranger LOGIN").await.expect("a role");
