@@ -36,6 +36,7 @@ impl Cli {
             Command::Plan(plan) => plan.format == Some(PlanFormat::Json),
             Command::Check(check) => check.formats.iter().any(Outlet::is_document),
             Command::Lint(lint) => lint.formats.iter().any(Outlet::is_document),
+            Command::Rehearse(rehearse) => rehearse.format == RehearseFormat::Json,
             _ => false,
         };
         self.global.json || asks
@@ -140,6 +141,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Go every way back on a scratch database, and compare where it leads
     Test(TestArgs),
+    /// Go a migration's whole way on a scratch database that is like the real one, there and back, while both versions of the application run
+    Rehearse(RehearseArgs),
     /// Copy one column into another in small transactions, for an expand that was made by hand
     Backfill(BackfillArgs),
     /// Take over the history of another migration tool; its files stay as they are
@@ -617,6 +620,52 @@ pub struct TestArgs {
     /// Where the scratch databases are made.
     #[command(flatten)]
     pub scratch: ScratchArgs,
+}
+
+/// Of `rehearse`.
+#[derive(Debug, Args)]
+pub struct RehearseArgs {
+    /// The migration; what is pending before it is run first. Without it the first that is pending; where no database is named, the last of all
+    #[arg(value_name = "VERSION")]
+    pub version: Option<String>,
+    /// Rows of a table at the most. Without it 100000; where no database is named, 10000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=100_000_000))]
+    pub rows: Option<u64>,
+    /// So many times as many rows as each table has: 0.01, 2
+    #[arg(long, value_name = "F", conflicts_with = "rows", value_parser = share)]
+    pub scale: Option<f64>,
+    /// What the old version of the application runs: SELECT, INSERT, UPDATE and DELETE, with $1, $2 … for values. Without it what pg_stat_statements of the database
+    /// has seen, else queries made up from the catalog
+    #[arg(long, value_name = "FILE")]
+    pub old_queries: Option<PathBuf>,
+    /// What the new version runs. Without it queries made up from the catalog
+    #[arg(long, value_name = "FILE")]
+    pub new_queries: Option<PathBuf>,
+    /// Use the most common values that the database's statistics hold. Without it no value leaves the database
+    #[arg(long)]
+    pub with_data: bool,
+    /// How long the applications run where the migration waits: before it, at ready, after contract
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub hold: String,
+    /// For people, for a program, or for a pull request
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = RehearseFormat::Text)]
+    pub format: RehearseFormat,
+    /// Where the scratch database is made.
+    #[command(flatten)]
+    pub scratch: ScratchArgs,
+}
+
+/// How a rehearsal is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RehearseFormat {
+    Text,
+    Json,
+    Markdown,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    let share: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if share > 0.0 && share <= 1000.0 { Ok(share) } else { Err("must be above 0, and no more than 1000".to_owned()) }
 }
 
 /// Of commands that work on a scratch database.

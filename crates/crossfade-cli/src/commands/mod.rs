@@ -22,6 +22,7 @@ mod pause;
 mod plan;
 mod purge;
 mod redo;
+mod rehearse;
 mod renumber;
 mod repair;
 mod resume;
@@ -102,6 +103,17 @@ impl Context {
         Ok((self.made_known(Migrator::new(config.clone(), target), &config), progress))
     }
 
+    /// Whether a database is named anywhere: on the command line, in the configuration, or by a variable.
+    fn names_database(&self, config: &Config) -> Result<bool> {
+        let variables = ["PGHOST", "PGHOSTADDR", "PGDATABASE", "PGSERVICE"];
+        Ok(self.global.database_url.as_ref().is_some_and(|url| !url.is_empty())
+            || !self.global.targets.is_empty()
+            || !config.targets.each.is_empty()
+            || config.connection != Connection::default()
+            || self.variables.database_url()?.is_some()
+            || variables.iter().any(|name| self.variables.get(name).is_some()))
+    }
+
     /// Where scratch databases are made: what the command line says, else the configuration, else a private server. What a URL leaves out is not
     /// taken from the libpq variables: they name the database that is compared.
     fn scratch(&self, url: Option<&str>, config: &Config) -> Result<ScratchPlace> {
@@ -175,6 +187,7 @@ pub async fn run(command: Command, context: &Context) -> Result<u8> {
         Command::Explain(args) => explain::run(&args, context),
         Command::Lint(args) => lint::run(&args, context).await,
         Command::Test(args) => test::run(args, context).await,
+        Command::Rehearse(args) => rehearse::run(args, context).await,
         Command::Plan(args) => plan::run(&args, context).await,
         Command::Baseline(args) => baseline::run(args, context).await,
         Command::Migrate(args) => migrate::run(args, context).await,

@@ -16,6 +16,7 @@ mod markdown;
 mod paint;
 pub mod plan;
 pub mod progress;
+pub mod rehearsal;
 pub mod renumber;
 pub mod repair;
 pub mod review;

@@ -102,6 +102,7 @@ impl Alert {
             HookEvent::Resumed => "goes on".to_owned(),
             HookEvent::Differs => format!("old and new form differ: {}", reasons()),
             HookEvent::Agrees => "old and new form agree again".to_owned(),
+            HookEvent::RehearsalFailed => format!("its rehearsal failed: {}", reasons()),
         };
         let trial = if self.test { "[test] " } else { "" };
         self.message = format!("{trial}{title} on {}: {what}", self.origin.database);

@@ -36,11 +36,13 @@ pub enum HookEvent {
     Differs,
     /// They do not differ any more.
     Agrees,
+    /// A rehearsal of it on a scratch database went wrong.
+    RehearsalFailed,
 }
 
 impl HookEvent {
     /// All of them.
-    pub const ALL: [HookEvent; 20] = [
+    pub const ALL: [HookEvent; 21] = [
         HookEvent::Before(Phase::Expand),
         HookEvent::After(Phase::Expand),
         HookEvent::Before(Phase::Migrate),
@@ -61,6 +63,7 @@ impl HookEvent {
         HookEvent::Resumed,
         HookEvent::Differs,
         HookEvent::Agrees,
+        HookEvent::RehearsalFailed,
     ];
 
     /// As crossfade.toml spells it.
@@ -86,6 +89,7 @@ impl HookEvent {
             HookEvent::Resumed => "resumed",
             HookEvent::Differs => "differs",
             HookEvent::Agrees => "agrees",
+            HookEvent::RehearsalFailed => "rehearsal-failed",
         }
     }
 
@@ -124,9 +128,12 @@ impl HookEvent {
         match self {
             HookEvent::Before(_) | HookEvent::BeforeRollback => Kind::Before,
             HookEvent::After(_) => Kind::After,
-            HookEvent::Failed | HookEvent::Stopped | HookEvent::Blocked | HookEvent::Paused | HookEvent::Differs => {
-                Kind::Trouble
-            }
+            HookEvent::Failed
+            | HookEvent::Stopped
+            | HookEvent::Blocked
+            | HookEvent::Paused
+            | HookEvent::Differs
+            | HookEvent::RehearsalFailed => Kind::Trouble,
             HookEvent::Ready
             | HookEvent::Contracted
             | HookEvent::Applied

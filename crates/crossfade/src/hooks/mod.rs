@@ -23,4 +23,5 @@ pub use settings::Hook;
 pub use settings::Hooks;
 pub(crate) use teller::Teller;
 pub(crate) use teller::Told;
+pub(crate) use teller::announce_failed_rehearsal;
 pub(crate) use trial::trial;

@@ -185,6 +185,27 @@ impl Teller {
     }
 }
 
+/// Tells the hooks of a rehearsal that went wrong, and waits until all is told. Returns what failed of that.
+pub(crate) async fn announce_failed_rehearsal(
+    hooks: &Hooks,
+    origin: Origin,
+    (version, name): (Option<String>, Option<String>),
+    problems: Vec<String>,
+) -> Vec<Notice> {
+    let teller = Teller::start(hooks, origin.clone());
+    let mut alert = Alert::new(HookEvent::RehearsalFailed, &origin);
+    (alert.version, alert.name) = (version, name);
+    alert.error = problems.first().cloned();
+    alert.reasons = problems;
+    alert.next = Some("nothing was changed; `crossfade rehearse` shows all of it".to_owned());
+    teller.tell(&alert.told());
+    let since = Instant::now();
+    for line in &teller.lines {
+        line.end(since).await;
+    }
+    teller.failures()
+}
+
 /// An observer that tells the hooks what it is shown, and shows what came of that.
 pub(crate) struct Told<'a> {
     teller: Arc<Teller>,

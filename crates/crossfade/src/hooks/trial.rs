@@ -54,6 +54,7 @@ fn sample(event: HookEvent, origin: &Origin) -> Alert {
     alert.name = Some("hooks_test".to_owned());
     match event {
         HookEvent::Failed => alert.error = Some("this is a test; nothing has failed".to_owned()),
+        HookEvent::RehearsalFailed => alert.reasons = vec!["this is a test; nothing was rehearsed".to_owned()],
         HookEvent::Blocked | HookEvent::Paused => alert.reasons = vec!["this is a test; nothing waits".to_owned()],
         HookEvent::Differs => alert.reasons = vec!["this is a test; nothing differs".to_owned()],
         HookEvent::Before(phase) | HookEvent::After(phase) => alert.phase = Some(Phase::name(phase)),

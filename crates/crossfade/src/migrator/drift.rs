@@ -64,7 +64,7 @@ pub struct DriftOptions {
 }
 
 /// One migration, as it is repeated.
-enum Repeat {
+pub(super) enum Repeat {
     /// From its text, to its end.
     Whole(SourceFile),
     /// From its plan, as far as it has come.
@@ -203,7 +203,7 @@ fn counted(migrations: usize) -> String {
 }
 
 /// What has an effect in the database.
-async fn standing(migrator: &Migrator) -> Result<Vec<TrackedRow>> {
+pub(super) async fn standing(migrator: &Migrator) -> Result<Vec<TrackedRow>> {
     let mut rows = migrator.look().await?;
     rows.retain(|row| !matches!(row.state, State::RolledBack | State::Pending));
     Ok(rows)
@@ -228,7 +228,7 @@ pub(super) async fn likeness(client: &Client) -> Result<Likeness> {
 }
 
 /// What has to be repeated, in the order of the versions; what is repeatable comes last.
-async fn repeats(
+pub(super) async fn repeats(
     migrator: &Migrator,
     client: &Client,
     rows: &[TrackedRow],
@@ -264,7 +264,7 @@ fn nobody_has(version: &str, name: &str, origin: &str) -> String {
     format!("nobody has the text of {version} {name} ({origin}): what it made counts as drift")
 }
 
-fn with_text(version: &str, name: &str, kind: FileKind, text: String) -> SourceFile {
+pub(super) fn with_text(version: &str, name: &str, kind: FileKind, text: String) -> SourceFile {
     SourceFile {
         version: version.to_owned(),
         name: name.to_owned(),
@@ -276,7 +276,7 @@ fn with_text(version: &str, name: &str, kind: FileKind, text: String) -> SourceF
     }
 }
 
-async fn repeat_all(
+pub(super) async fn repeat_all(
     migrator: &Migrator,
     home: &ScratchHome,
     database: &ScratchDatabase,

@@ -15,6 +15,7 @@ mod places;
 mod planning;
 mod preview;
 mod readiness;
+mod rehearsal;
 mod renumber;
 mod repair;
 mod runbook;
@@ -41,6 +42,9 @@ pub use goto::GotoOptions;
 pub use goto::RedoOptions;
 pub use lint::LintOptions;
 pub use readiness::Readiness;
+pub use rehearsal::RehearseOptions;
+pub use rehearsal::RehearseSource;
+pub use rehearsal::RowsWanted;
 pub use renumber::RenumberOptions;
 pub use repair::RepairAction;
 pub use repair::RepairOptions;
@@ -97,6 +101,7 @@ use crate::report::HooksReport;
 use crate::report::LintReport;
 use crate::report::PlanReport;
 use crate::report::REPORT_FORMAT;
+use crate::report::RehearsalReport;
 use crate::report::RenumberReport;
 use crate::report::RepairReport;
 use crate::report::RunMigration;
@@ -385,6 +390,24 @@ impl Migrator {
     /// When the files can't be read, or there is no scratch database to be had. A way that is wrong stands in the report.
     pub async fn test(&self, options: &TestOptions, observer: &mut dyn Observer, stop: &Stop) -> Result<TestReport> {
         there_and_back::test(self, options, observer, stop).await
+    }
+
+    /// Goes the whole way of one migration, there and back, on a scratch database that is like the real one, while both versions of the application run. The
+    /// database is only read. Hooks are told where it fails.
+    ///
+    /// # Errors
+    ///
+    /// When the database or the files can't be read, there is no scratch database to be had, or the migration can't be run at all. What went wrong on the way
+    /// stands in the report.
+    pub async fn rehearse(
+        &self,
+        options: &RehearseOptions,
+        observer: &mut dyn Observer,
+        stop: &Stop,
+    ) -> Result<RehearsalReport> {
+        let result = rehearsal::rehearse(self, options, observer, stop).await;
+        rehearsal::tell(self, options, &result, observer, stop).await;
+        result
     }
 
     /// What the folder shows before any database sees it: order and changed files against a base branch, syntax, ways back. The database is not connected

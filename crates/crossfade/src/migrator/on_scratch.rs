@@ -52,3 +52,10 @@ pub(super) async fn with_missing_roles<T>(home: &ScratchHome, work: impl AsyncFn
         }
     }
 }
+
+/// An error, with the findings that it is about, on one line.
+pub(super) fn in_full(error: &Error) -> String {
+    let findings = error.findings().iter().flat_map(|file| &file.findings).filter(|finding| finding.is_error());
+    let found: String = findings.map(|finding| format!("; {}: {}", finding.rule, finding.message)).collect();
+    format!("{}{found}", error.chain())
+}

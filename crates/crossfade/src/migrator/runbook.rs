@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crossfade_core::catalog::Catalog;
 use crossfade_core::journal::fold;
 use crossfade_core::migration::Migration;
 use crossfade_core::runbook::Sample;
@@ -10,7 +11,7 @@ use crossfade_core::runbook::Surroundings;
 use crossfade_core::runbook::runbook as of_plan;
 use crossfade_core::runbook::samples;
 use crossfade_core::runbook::tables;
-
+use crossfade_core::step::Plan;
 use tokio_postgres::Client;
 
 use super::Migrator;
@@ -66,14 +67,25 @@ fn one(planned: &Planned, around: &Surroundings) -> crossfade_core::runbook::Run
 }
 
 async fn surroundings(migrator: &Migrator, preview: &Preview) -> Result<Surroundings> {
-    let client = &preview.client;
+    let plans: Vec<&Plan> = preview.planned.iter().map(|planned| &planned.plan).collect();
+    surroundings_of(migrator, &preview.client, &preview.store, &preview.catalog, &plans).await
+}
+
+/// What is known of a database that these plans are to run on.
+pub(super) async fn surroundings_of(
+    migrator: &Migrator,
+    client: &Client,
+    store: &Store,
+    catalog: &Catalog,
+    plans: &[&Plan],
+) -> Result<Surroundings> {
     let receivers = sizes::receivers(client).await?;
-    let measured = earlier(client, &preview.store).await?;
-    let mut names: BTreeSet<_> = preview.planned.iter().flat_map(|planned| tables(&planned.plan)).collect();
+    let measured = earlier(client, store).await?;
+    let mut names: BTreeSet<_> = plans.iter().flat_map(|plan| tables(plan)).collect();
     names.extend(measured.iter().map(|sample| sample.table.clone()));
     let config = &migrator.config;
     Ok(Surroundings {
-        tables: sizes::sizes(client, &preview.catalog, &names).await?,
+        tables: sizes::sizes(client, catalog, &names).await?,
         samples: measured,
         replicas: receivers.replicas,
         logical_slots: receivers.logical_slots,

@@ -23,6 +23,7 @@ use super::ContractOptions;
 use super::MigrateOptions;
 use super::Migrator;
 use super::RunOptions;
+use super::on_scratch::in_full;
 use super::on_scratch::run_whole;
 use super::on_scratch::with_missing_roles;
 use super::same_version;
@@ -288,9 +289,7 @@ fn untried(way: Way) -> TestedWay {
 }
 
 fn failed(way: Way, error: &Error) -> TestedWay {
-    let findings = error.findings().iter().flat_map(|file| &file.findings).filter(|finding| finding.is_error());
-    let found: String = findings.map(|finding| format!("; {}: {}", finding.rule, finding.message)).collect();
-    TestedWay { error: Some(format!("{}{found}", error.chain())), ..untried(way) }
+    TestedWay { error: Some(in_full(error)), ..untried(way) }
 }
 
 /// Notes a way on which there is nothing to compare: only that it failed is worth a word.

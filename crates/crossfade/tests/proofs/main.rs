@@ -37,6 +37,7 @@ mod plain;
 mod pooler;
 mod project;
 mod quick;
+mod rehearsal;
 mod repair;
 mod runbook;
 mod runners;
