@@ -167,7 +167,7 @@ fn detail(migration: &MigrationStatus, paint: Paint) -> String {
 }
 
 /// Who was seen last to use the old form.
-fn old_form(old: &OldFormStatus, paint: Paint) -> String {
+pub fn old_form(old: &OldFormStatus, paint: Paint) -> String {
     let Some(last) = &old.last else {
         return match old.reasons {
             0 => "no use of the old form was seen".to_owned(),

@@ -170,6 +170,11 @@ fn of_flights(snapshot: &Snapshot, writer: &mut Writer<'_>) -> fmt::Result {
     writer.gauge("migration_paused", "Whether somebody asked it to pause", None, paused)?;
     let parked = of(|flight| Some(flight.parked as f64));
     writer.gauge("parked_rows", "Rows that are set aside because the server refuses their new value", None, parked)?;
+    let unused = of(|flight| Some(flight.old_form.as_ref()?.last.as_ref()?.seconds_ago));
+    let help = "How long ago the old form of what waits for its deploy was last seen in use";
+    writer.gauge("old_form_unused", help, seconds, unused)?;
+    let obstacles = of(|flight| flight.old_form.as_ref().map(|old| old.reasons as f64));
+    writer.gauge("contract_obstacles", "Reasons for which contract would be refused now", None, obstacles)?;
     let rows = of(|flight| flight.progress.as_ref().map(|progress| progress.rows as f64));
     writer.counter("backfill_rows", "Rows that the step at work has filled", None, rows)?;
     let rows = of(|flight| flight.progress.as_ref().map(|progress| progress.estimated_rows as f64));

@@ -81,6 +81,11 @@ pub fn held_back(hold_back: bool) -> impl Fn(Snapshot) -> Snapshot + Send + 'sta
                 wait.waiter.query = None;
                 wait.blockers.iter_mut().for_each(|blocker| blocker.query = None);
             }
+            let flights = snapshot.flights.iter_mut().map(|flight| &mut flight.old_form);
+            let migrations = snapshot.status.migrations.iter_mut().map(|migration| &mut migration.old_form);
+            for last in flights.chain(migrations).filter_map(|old| old.as_mut()?.last.as_mut()) {
+                last.statement = None;
+            }
         }
         snapshot
     }

@@ -29,6 +29,8 @@ use super::words::seconds;
 use super::words::session;
 use super::words::time_of_day;
 use super::words::words;
+use crate::render;
+use crate::render::Paint;
 use crate::render::human;
 
 const PHASES: [&str; 4] = ["expand", "migrate", "contract", "purge"];
@@ -182,6 +184,9 @@ fn flight(model: &Model, brush: Brush, width: usize) -> Vec<Line<'static>> {
     }
     if flight.parked > 0 {
         long(format!("{} set aside", human::counted(flight.parked, "row", "rows")), brush.warn());
+    }
+    if let Some(old) = &flight.old_form {
+        long(render::status::old_form(old, Paint::plain()), brush.warn());
     }
     if let Some(error) = &flight.error {
         long(format!("error: {error}"), brush.bad());

@@ -71,6 +71,7 @@ pub fn flight() -> Flight {
             share: 0.29,
         }],
         parked: 2,
+        old_form: None,
         error: None,
         steps: vec![
             step(1, "expand", "add email_address to public.users", StepStatus::Succeeded),
@@ -271,6 +272,29 @@ fn what_was_asked_for_is_found_by_its_number() {
     assert_eq!(model.position(), Some(1));
     model.wanted = Some("30".to_owned());
     assert_eq!(model.position(), None);
+}
+
+#[test]
+fn who_uses_the_old_form_is_shown() {
+    let last = SeenUse {
+        old_form: "column users.email".to_owned(),
+        by: SeenBy::Write,
+        certain: true,
+        doubt: None,
+        application: Some("web".to_owned()),
+        address: Some("10.0.0.7".to_owned()),
+        user: Some("shop".to_owned()),
+        statement: Some("UPDATE users SET email = $1".to_owned()),
+        times: Some(12),
+        last_seen: "2026-01-31T11:48:00Z".to_owned(),
+        seconds_ago: 720.0,
+    };
+    let old = OldFormStatus { last: Some(last), reasons: 2 };
+    let ready = Flight { state: State::Ready, progress: None, pause: None, old_form: Some(old), ..flight() };
+    let shown = model(vec![ready], true);
+    let text = drawn(&shown, 80, 24).backend().to_string();
+    assert!(text.contains("old form last used 12 min ago by web"), "{text}");
+    assert!(draw::lines(&shown).iter().any(|line| line.ends_with("its old form was seen in use")));
 }
 
 #[test]

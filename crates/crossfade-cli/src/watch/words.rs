@@ -19,6 +19,10 @@ pub fn line(flight: &Flight) -> String {
     parts.extend(flight.progress.as_ref().map(|progress| format!("{:.0} %", (progress.fraction * 100.0).floor())));
     parts.extend(figures(flight).into_iter().flatten());
     parts.extend(flight.pause.as_ref().map(|pause| format!("waits: {}", pause.reason)));
+    // How long ago changes with each look, so only that it was.
+    parts.extend(
+        flight.old_form.as_ref().and_then(|old| old.last.as_ref()).map(|_| "its old form was seen in use".to_owned()),
+    );
     parts.extend(flight.error.as_ref().map(|error| format!("error: {error}")));
     parts.join("; ")
 }

@@ -70,6 +70,7 @@ async fn the_page_shows_a_running_fill_and_changes_by_itself() {
     let ended = migrate.wait_with_output().unwrap();
     assert!(ended.status.success(), "{}", said(&ended));
     page.until(&shows("[data-migration='001'] .state", "ready"));
+    page.until(&shows("[data-migration='001'] .old-form", "old form"));
     assert!(half.as_f64().is_some_and(|half| half < 1.0), "{half}");
     page.until(&shows("#waits", "Nobody waits."));
 

@@ -16,7 +16,7 @@ pub struct Metric {
 const UNITS: [&str; 9] = ["seconds", "bytes", "ratio", "info", "rows", "total", "steps", "migrations", "waiters"];
 
 /// Words for what has no unit: a yes or no, a position, a count of named things.
-const WITHOUT: [&str; 8] = ["up", "active", "paused", "step", "waiting", "limit", "problems", "all"];
+const WITHOUT: [&str; 9] = ["obstacles", "up", "active", "paused", "step", "waiting", "limit", "problems", "all"];
 
 /// All metrics by name. Fails at a line that can't be read or has no declaration before it.
 pub fn read(text: &str) -> BTreeMap<String, Metric> {

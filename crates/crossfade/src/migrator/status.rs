@@ -27,6 +27,7 @@ use crate::postgres::store::StoredPlan;
 use crate::postgres::store::TrackedRow;
 use crate::report::BackfillStatus;
 use crate::report::MigrationStatus;
+use crate::report::OldFormStatus;
 use crate::report::PauseReport;
 use crate::report::ProgressReport;
 use crate::report::REPORT_FORMAT;
@@ -43,15 +44,41 @@ const OWN: &str = "crossfade";
 /// The report, with the plans that are not over.
 pub(super) struct Gathered {
     pub report: StatusReport,
-    /// By the migration's version.
-    pub plans: BTreeMap<String, StoredPlan>,
+    /// By the migration's version, with its row.
+    pub plans: BTreeMap<String, (TrackedRow, StoredPlan)>,
     /// Of the backfills that were called for alone, in the report's order.
     pub backfills: Vec<StoredPlan>,
 }
 
 pub(super) async fn report(migrator: &Migrator) -> Result<StatusReport> {
     let client = migrator.target.connect(APPLICATION).await?;
-    Ok(gather(migrator, &client).await?.report)
+    let mut gathered = gather(migrator, &client).await?;
+    let seen = old_forms(migrator, &client, &gathered).await?;
+    show_old_forms(&mut gathered.report, &seen);
+    Ok(gathered.report)
+}
+
+/// Who was seen to use the old form of what waits for the deploy, by version. It reads more than all the rest.
+pub(super) async fn old_forms(
+    migrator: &Migrator,
+    client: &Client,
+    gathered: &Gathered,
+) -> Result<BTreeMap<String, OldFormStatus>> {
+    let store = migrator.store();
+    let mut found = BTreeMap::new();
+    for migration in gathered.report.migrations.iter().filter(|migration| migration.state == State::Ready) {
+        let Some((row, stored)) = gathered.plans.get(&migration.version) else { continue };
+        let usage = migrator.witness(client, &store).usage(row, stored).await?;
+        found.extend(usage.into_status().map(|seen| (migration.version.clone(), seen)));
+    }
+    Ok(found)
+}
+
+/// Puts it where the report has it.
+pub(super) fn show_old_forms(report: &mut StatusReport, seen: &BTreeMap<String, OldFormStatus>) {
+    for migration in report.migrations.iter_mut().filter(|migration| migration.state == State::Ready) {
+        migration.old_form = seen.get(&migration.version).cloned();
+    }
 }
 
 pub(super) async fn gather(migrator: &Migrator, client: &Client) -> Result<Gathered> {
@@ -80,7 +107,7 @@ pub(super) async fn gather(migrator: &Migrator, client: &Client) -> Result<Gathe
     for row in &rows {
         let file = file_of.get(row.version.as_str()).copied();
         let (status, stored) = of_row(migrator, client, &store, row, file, epoch).await?;
-        plans.extend(stored.map(|stored| (row.version.clone(), stored)));
+        plans.extend(stored.map(|stored| (row.version.clone(), (row.clone(), stored))));
         migrations.push(MigrationStatus { out_of_order: run_late.contains(&row.version), ..status });
     }
     for file in files.iter().filter(|file| !by_version.contains_key(file.version.as_str())) {
@@ -183,12 +210,6 @@ async fn of_row(
             "SELECT to_char((now() + make_interval(secs => $1)) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
         let row = client.query_typed_one(query, &[(&left, tokio_postgres::types::Type::FLOAT8)]).await;
         status.retained_until = row.ok().map(|row| row.get(0));
-    }
-    if status.state == State::Ready {
-        let stored = store.load(client, row.plan_id).await?;
-        if let Some(seen) = migrator.witness(client, store).usage(row, &stored).await?.into_status() {
-            status.old_form = Some(seen);
-        }
     }
     status.next = paused.or_else(|| next_text(status.state, &row.version));
     if file.is_some_and(|file| history::is_to_be_repeated(file, row)) {

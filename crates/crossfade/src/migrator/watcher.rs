@@ -8,6 +8,7 @@ use crossfade_core::backfill::Pace;
 use crossfade_core::backfill::blocks;
 use crossfade_core::journal::Event;
 use crossfade_core::journal::Progress;
+use crossfade_core::journal::State;
 use crossfade_core::journal::StepStatus;
 use crossfade_core::journal::fold;
 use crossfade_core::sql;
@@ -17,6 +18,7 @@ use crossfade_core::step::Plan;
 use crossfade_core::step::PlanKind;
 use crossfade_core::throttle::Signal;
 use tokio_postgres::Client;
+use tokio_postgres::error::SqlState;
 
 use super::Migrator;
 use super::status;
@@ -34,6 +36,7 @@ use crate::report::BlocksReport;
 use crate::report::Flight;
 use crate::report::FlightStep;
 use crate::report::HistoryEvent;
+use crate::report::OldFormStatus;
 use crate::report::REPORT_FORMAT;
 use crate::report::ReplicaReport;
 use crate::report::Snapshot;
@@ -45,6 +48,9 @@ const APPLICATION: &str = "crossfade watch";
 
 /// How long one look may take, the connection included.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How often it is looked who uses old forms: that reads the texts of all statements that the server counts.
+const OLD_FORMS: Duration = Duration::from_secs(30);
 
 /// So many events are shown.
 const EVENTS: i64 = 200;
@@ -59,6 +65,18 @@ pub struct Watcher {
     paces: BTreeMap<(String, usize), Pace>,
     /// The newest events, and the newest one's number: they are read again when that has changed.
     events: Option<(i64, Vec<HistoryEvent>)>,
+    old_forms: OldForms,
+}
+
+/// Who was seen to use old forms.
+#[derive(Debug, Default)]
+struct OldForms {
+    /// When it was looked, and which versions waited for their deploy then.
+    looked: Option<(Duration, Vec<String>)>,
+    /// By version.
+    seen: BTreeMap<String, OldFormStatus>,
+    /// Why it can't be seen.
+    unseen: Option<String>,
 }
 
 /// What is read of the journal in one transaction.
@@ -79,6 +97,7 @@ impl Watcher {
             beside: Beside::default(),
             paces: BTreeMap::new(),
             events: None,
+            old_forms: OldForms::default(),
         }
     }
 
@@ -112,12 +131,14 @@ impl Watcher {
         let known = self.events.take();
         let migrator = &self.migrator;
         let store = migrator.store();
-        let Read { taken_at, gathered, settings, commit_seconds, events } =
+        let Read { taken_at, mut gathered, settings, commit_seconds, events } =
             reading(client, async || read(migrator, client, &store, known).await).await?;
         let now = self.begun.elapsed();
+        self.look_for_old_forms(client, &gathered, now).await;
+        status::show_old_forms(&mut gathered.report, &self.old_forms.seen);
         let (flights, tables) = self.flights(&gathered, now);
         let seen = self.beside.look(client, &settings, &tables, now).await;
-        let mut unseen = Vec::new();
+        let mut unseen: Vec<String> = self.old_forms.unseen.iter().cloned().collect();
         let waits = reading(client, async || lock_waits(client, &tables).await).await;
         let lock_waits = waits.unwrap_or_else(|error| {
             unseen.push(format!("who waits for locks: {}", error.chain()));
@@ -147,12 +168,33 @@ impl Watcher {
         })
     }
 
+    /// Anew where another migration waits for its deploy, else now and then.
+    async fn look_for_old_forms(&mut self, client: &Client, gathered: &Gathered, now: Duration) {
+        let ready = gathered.report.migrations.iter().filter(|migration| migration.state == State::Ready);
+        let ready: Vec<String> = ready.map(|migration| migration.version.clone()).collect();
+        let is_fresh = |(at, of): &(Duration, Vec<String>)| *of == ready && now.saturating_sub(*at) < OLD_FORMS;
+        if self.old_forms.looked.as_ref().is_some_and(is_fresh) {
+            return;
+        }
+        let migrator = &self.migrator;
+        let seen = reading(client, async || status::old_forms(migrator, client, gathered).await).await;
+        let (seen, unseen) = match seen {
+            Ok(seen) => (seen, None),
+            // Something before it failed and was passed over: outside of a transaction that is no harm.
+            Err(error) if error.sql_state().as_deref() == Some(SqlState::IN_FAILED_SQL_TRANSACTION.code()) => {
+                (BTreeMap::new(), Some("who uses old forms: `crossfade usage` says what can't be seen".to_owned()))
+            }
+            Err(error) => (BTreeMap::new(), Some(format!("who uses old forms: {}", error.chain()))),
+        };
+        self.old_forms = OldForms { looked: Some((now, ready)), seen, unseen };
+    }
+
     /// What is in flight, with the tables that it works on.
     fn flights(&mut self, gathered: &Gathered, now: Duration) -> (Vec<Flight>, Vec<TableName>) {
         let (mut flights, mut tables, mut paces) = (Vec::new(), Vec::new(), BTreeMap::new());
         let report = &gathered.report;
         for migration in &report.migrations {
-            let Some(stored) = gathered.plans.get(&migration.version) else { continue };
+            let Some((_, stored)) = gathered.plans.get(&migration.version) else { continue };
             let worked_on = tables_of(&stored.plan);
             flights.push(Flight {
                 key: migration.version.clone(),
@@ -167,6 +209,7 @@ impl Watcher {
                 pause: migration.pause.clone(),
                 waited: migration.waited.clone(),
                 parked: migration.parked,
+                old_form: migration.old_form.clone(),
                 error: migration.error.clone(),
                 steps: Vec::new(),
                 tables: worked_on.iter().map(ToString::to_string).collect(),
@@ -190,6 +233,7 @@ impl Watcher {
                 pause: backfill.pause.clone(),
                 waited: backfill.waited.clone(),
                 parked: backfill.parked,
+                old_form: None,
                 error: backfill.error.clone(),
                 steps: Vec::new(),
                 tables: worked_on.iter().map(ToString::to_string).collect(),

@@ -5,6 +5,7 @@ use crossfade_core::journal::StepStatus;
 use serde::Serialize;
 
 use super::HistoryEvent;
+use super::OldFormStatus;
 use super::PauseReport;
 use super::ProgressReport;
 use super::SignalReport;
@@ -70,6 +71,8 @@ pub struct Flight {
     pub waited: Vec<WaitedReport>,
     /// Rows that are set aside, because the server refuses their new value.
     pub parked: u64,
+    /// Who was seen last to use the old form, where it waits for the deploy; looked at every 30 seconds.
+    pub old_form: Option<OldFormStatus>,
     /// The last error, where it failed.
     pub error: Option<String>,
     /// Every step, in order.

@@ -71,6 +71,8 @@ fn who_waits_and_who_is_in_the_way_is_seen_on_old_and_new_servers() {
             waiting.await.expect("it does not panic").expect("it got its lock");
             let after = look(&mut watcher).await;
             assert_eq!((after.lock_waits.len(), after.flights.len()), (0, 1), "{:#?}", after.lock_waits);
+            let old_form = after.flights.first().and_then(|flight| flight.old_form.as_ref());
+            assert!(old_form.is_some(), "{after:#?}");
         }
     });
 }
