@@ -6,6 +6,7 @@
 
 mod disk;
 mod failover;
+mod points;
 mod proxy;
 
 use std::collections::BTreeMap;

@@ -1,10 +1,13 @@
-//! What stands between us and a server, and can fail: it cuts connections, or swallows the answer to a COMMIT.
+//! What stands between us and a server, and can fail: it cuts connections, or swallows the answer to a COMMIT; and at a statement that is named, it cuts, is
+//! slow, swallows the answer, or ends the server's process.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crossfade::scratch::ScratchServer;
 use tokio::io::AsyncRead;
@@ -27,9 +30,36 @@ pub struct Proxy {
 
 struct Shared {
     server: PathBuf,
+    /// The one whose processes are ended.
+    database: String,
     /// Grows with each cut.
     cuts: watch::Sender<u32>,
     losses: Mutex<Losses>,
+    /// Where something goes wrong next, once.
+    point: Mutex<Option<Point>>,
+    struck: AtomicU32,
+}
+
+/// A statement at which something goes wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Point {
+    /// What stands in its text.
+    pub text: &'static str,
+    /// What goes wrong.
+    pub fault: Fault,
+}
+
+/// What goes wrong at a statement.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// The connection is cut, and the server never sees it.
+    Cut,
+    /// The server does it, and its answer is swallowed with the connection.
+    LoseAnswer,
+    /// It comes late.
+    Delay(Duration),
+    /// All of our processes on the server end as soon as it is there.
+    Kill,
 }
 
 /// Which answers are swallowed.
@@ -57,10 +87,22 @@ impl Losses {
 
 impl Proxy {
     pub async fn start(server: &ScratchServer) -> Proxy {
+        Proxy::to(server, "postgres").await
+    }
+
+    /// In front of one database of a server.
+    pub async fn to(server: &ScratchServer, database: &str) -> Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let port = listener.local_addr().expect("it listens").port();
         let socket = server.socket_dir().join(format!(".s.PGSQL.{}", server.port()));
-        let shared = Arc::new(Shared { server: socket, cuts: watch::channel(0).0, losses: Mutex::default() });
+        let shared = Arc::new(Shared {
+            server: socket,
+            database: database.to_owned(),
+            cuts: watch::channel(0).0,
+            losses: Mutex::default(),
+            point: Mutex::default(),
+            struck: AtomicU32::new(0),
+        });
         let passing = shared.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -71,7 +113,17 @@ impl Proxy {
     }
 
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres?sslmode=disable", self.port)
+        format!("postgres://postgres@127.0.0.1:{}/{}?sslmode=disable", self.port, self.shared.database)
+    }
+
+    /// At the next such statement, and once.
+    pub fn strike_at(&self, point: Point) {
+        *self.shared.point.lock().expect("nobody panics here") = Some(point);
+    }
+
+    /// How often something went wrong at a statement.
+    pub fn struck(&self) -> u32 {
+        self.shared.struck.load(Ordering::SeqCst)
     }
 
     /// Cuts every connection that there is.
@@ -89,6 +141,31 @@ impl Proxy {
     }
 }
 
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
+}
+
+impl Shared {
+    /// What goes wrong at this, if it is the point.
+    fn strikes(&self, bytes: &[u8]) -> Option<Fault> {
+        let mut point = self.point.lock().expect("nobody panics here");
+        let struck = point.take_if(|point| holds(bytes, point.text.as_bytes()))?;
+        self.struck.fetch_add(1, Ordering::SeqCst);
+        Some(struck.fault)
+    }
+
+    /// Ends the server's processes that serve us by way of a proxy.
+    async fn kill_ours(&self) {
+        let folder = self.server.parent().expect("a socket is in a folder").to_string_lossy().into_owned();
+        let mut config = tokio_postgres::Config::new();
+        let client = config.host(&folder).user("postgres").dbname("postgres").connect(tokio_postgres::NoTls).await;
+        let (client, connection) = client.expect("the server answers");
+        tokio::spawn(connection);
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'crossfade%' AND datname = $1";
+        client.query(end, &[&self.database]).await.expect("they can be ended");
+    }
+}
+
 /// Passes everything on, until one side ends or the connection is cut.
 async fn pass(client: TcpStream, shared: Arc<Shared>) {
     let mut cuts = shared.cuts.subscribe();
@@ -96,13 +173,29 @@ async fn pass(client: TcpStream, shared: Arc<Shared>) {
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     let losing = AtomicBool::new(false);
-    let up = copy(from_client, to_server, |bytes| {
-        let commits = bytes.windows(COMMIT.len()).any(|window| window == COMMIT);
-        if commits && shared.losses.lock().expect("nobody panics here").is_next() {
-            losing.store(true, Ordering::SeqCst);
+    let up = async {
+        let (mut from, mut to) = (from_client, to_server);
+        let mut buffer = vec![0; 16 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let bytes = &buffer[..count];
+            if holds(bytes, COMMIT) && shared.losses.lock().expect("nobody panics here").is_next() {
+                losing.store(true, Ordering::SeqCst);
+            }
+            let fault = shared.strikes(bytes);
+            match fault {
+                Some(Fault::Cut) => return,
+                Some(Fault::LoseAnswer) => losing.store(true, Ordering::SeqCst),
+                Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
+                Some(Fault::Kill) | None => {}
+            }
+            if to.write_all(bytes).await.is_err() {
+                return;
+            }
+            if matches!(fault, Some(Fault::Kill)) {
+                shared.kill_ours().await;
+            }
         }
-        true
-    });
+    };
     // The server's answer shows that it is done; nobody else gets to know.
     let down = copy(from_server, to_client, |_| !losing.load(Ordering::SeqCst));
     tokio::select! {
