@@ -1,8 +1,8 @@
 //! What is remembered of the use of an old form, in tables of the journal: who wrote it, how often statements that name it had been called when
 //! somebody last looked, and what the last comparison of both forms found.
 //!
-//! Who writes the old form is written down by the application's own sessions, in a function that the witness triggers of a plan call. It must
-//! never make an application wait or fail: it inserts rows and takes older ones of the same application away, but only those that nobody else
+//! Who writes the old form is written down by the application's own sessions, in a function that the triggers of a plan call: it needs no right but to name
+//! the schema, which everybody is given. It must never make an application wait or fail: it inserts rows and takes older ones of the same application away, but only those that nobody else
 //! has in his hands, at most once a minute in each session; what fails in it is passed over.
 
 use crossfade_core::plan::SEEN_FUNCTION;
@@ -64,27 +64,28 @@ impl Store {
         let body = sql!(
             "\nDECLARE\n  who CONSTANT text := current_setting('application_name');\n\
              BEGIN\n\
-             \x20 PERFORM set_config(TG_ARGV[1], (extract(epoch FROM clock_timestamp()) + 60)::text, false);\n\
+             \x20 -- Nobody calls it by hand.\n\
+             \x20 IF pg_trigger_depth() = 0 THEN RETURN; END IF;\n\
+             \x20 PERFORM set_config(told, (extract(epoch FROM clock_timestamp()) + 60)::text, false);\n\
              \x20 BEGIN\n\
              \x20   IF current_setting('transaction_isolation') <> 'read committed' THEN\n\
              \x20     -- Reading here could make such a transaction fail.\n\
-             \x20     INSERT INTO {}.old_writes VALUES (TG_ARGV[0], TG_TABLE_SCHEMA, TG_TABLE_NAME, who, inet_client_addr(), session_user, clock_timestamp(), clock_timestamp(), 1);\n\
-             \x20   ELSIF NOT EXISTS (SELECT FROM {}.old_writes AS w WHERE w.version = TG_ARGV[0] AND w.table_schema = TG_TABLE_SCHEMA AND w.table_name = TG_TABLE_NAME\n\
+             \x20     INSERT INTO {}.old_writes VALUES (migration, in_schema, in_table, who, inet_client_addr(), session_user, clock_timestamp(), clock_timestamp(), 1);\n\
+             \x20   ELSIF NOT EXISTS (SELECT FROM {}.old_writes AS w WHERE w.version = migration AND w.table_schema = in_schema AND w.table_name = in_table\n\
              \x20       AND w.application = who AND w.address IS NOT DISTINCT FROM inet_client_addr() AND w.last_at > clock_timestamp() - interval '1 minute') THEN\n\
              \x20     WITH older AS (\n\
-             \x20       SELECT w.ctid AS at FROM {}.old_writes AS w WHERE w.version = TG_ARGV[0] AND w.table_schema = TG_TABLE_SCHEMA AND w.table_name = TG_TABLE_NAME\n\
+             \x20       SELECT w.ctid AS at FROM {}.old_writes AS w WHERE w.version = migration AND w.table_schema = in_schema AND w.table_name = in_table\n\
              \x20         AND w.application = who AND w.address IS NOT DISTINCT FROM inet_client_addr() AND w.db_user = session_user FOR UPDATE SKIP LOCKED\n\
              \x20     ), gone AS (\n\
              \x20       DELETE FROM {}.old_writes AS w USING older WHERE w.ctid = older.at RETURNING w.first_at, w.sightings\n\
              \x20     )\n\
-             \x20     INSERT INTO {}.old_writes SELECT TG_ARGV[0], TG_TABLE_SCHEMA, TG_TABLE_NAME, who, inet_client_addr(), session_user,\n\
+             \x20     INSERT INTO {}.old_writes SELECT migration, in_schema, in_table, who, inet_client_addr(), session_user,\n\
              \x20       coalesce(min(g.first_at), clock_timestamp()), clock_timestamp(), coalesce(sum(g.sightings), 0) + 1 FROM gone AS g;\n\
              \x20   END IF;\n\
              \x20 EXCEPTION WHEN OTHERS THEN\n\
              \x20   -- What is not written down is missed; the application's write is not.\n\
              \x20   NULL;\n\
              \x20 END;\n\
-             \x20 RETURN NEW;\n\
              END\n",
             s,
             s,
@@ -101,7 +102,8 @@ impl Store {
              CREATE TABLE IF NOT EXISTS {}.samples (plan_id bigint NOT NULL REFERENCES {}.plans, user_id oid NOT NULL, query_id bigint NOT NULL, calls bigint NOT NULL, \
                grown_at timestamptz NOT NULL, PRIMARY KEY (plan_id, user_id, query_id)); \
              CREATE TABLE IF NOT EXISTS {}.compared (plan_id bigint PRIMARY KEY REFERENCES {}.plans, at timestamptz NOT NULL, rows bigint NOT NULL, differing bigint NOT NULL); \
-             CREATE OR REPLACE FUNCTION {}.{}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {}; \
+             CREATE OR REPLACE FUNCTION {}.{}(migration text, told text, in_schema text, in_table text) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS {}; \
+             GRANT USAGE ON SCHEMA {} TO PUBLIC; \
              COMMIT",
             s,
             s,
@@ -113,7 +115,8 @@ impl Store {
             s,
             s,
             Ident::new(SEEN_FUNCTION),
-            DollarQuoted(body)
+            DollarQuoted(body),
+            s
         );
         if let Err(error) = client.batch_execute(text.as_str()).await {
             let _ = client.batch_execute("ROLLBACK").await;

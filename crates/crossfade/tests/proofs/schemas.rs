@@ -18,7 +18,7 @@ use crate::server::Server;
 use crate::server::main_server;
 use crate::server::servers;
 use crate::snapshot;
-use crate::spread;
+use crate::spread_thin;
 
 /// One object of each kind, and the same in other forms.
 const EVERYTHING: &str = "everything.sql";
@@ -33,7 +33,7 @@ fn a_migration_is_found_and_can_be_made_and_taken_back() {
     let label = |(server, fixture): (&'static Server, Fixture)| {
         (format!("{} on {}", fixture.name, server.major()), (server, fixture))
     };
-    let cases = spread(runs).into_iter().map(label).collect();
+    let cases = spread_thin(runs).into_iter().map(label).collect();
     each(cases, crate::PATIENCE, |(server, fixture)| async move {
         let migration = fixture.direct_sql.as_ref().unwrap_or(&fixture.migration);
         both_ways(server, &[&fixture.before], &[&fixture.before, migration]).await

@@ -113,7 +113,7 @@ fn without_retention_types_and_functions_end_as_the_direct_way() {
             ["rename_type", "rename_domain", "rename_function", "rename_procedure", "enum_", "move_type", "type_"];
         fixture.refused.is_none() && about.iter().any(|part| fixture.name.starts_with(part))
     };
-    crate::prove(crate::spread(wanted), at_once);
+    crate::prove(crate::spread_thin(wanted), at_once);
 }
 
 async fn at_once(server: &'static Server, fixture: Fixture) -> Result<(), String> {

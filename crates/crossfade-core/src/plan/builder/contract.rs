@@ -6,11 +6,13 @@ use super::StepsBuilder;
 use super::Sync;
 use super::add_lock;
 use super::tables::drop_added;
+use super::tables::remember;
 use crate::catalog::Table;
 use crate::lock::LockMode;
 use crate::plan::sync::Group;
 use crate::plan::sync::Mode;
 use crate::plan::sync::Names;
+use crate::plan::sync::Shape;
 use crate::sql::Sql;
 use crate::step::Action;
 use crate::step::Ddl;
@@ -49,6 +51,9 @@ impl StepsBuilder<'_> {
         }
         statements.extend(sync.contract.iter().cloned());
         undo.extend(sync.contract_undo.iter().cloned());
+        let mends: Vec<&Group> =
+            reverse.iter().copied().filter(|group| matches!(group.shape, Shape::Mend { .. })).collect();
+        undo.extend(remember(&mends, function, triggers));
         // What is filled for good has its own undo in front of expand's: that of a sequence, for example, still needs the column.
         undo.extend(drop_added(table, lasting.iter().copied()));
         if !reverse.is_empty() {

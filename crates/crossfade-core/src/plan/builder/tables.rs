@@ -52,7 +52,7 @@ impl StepsBuilder<'_> {
                 .iter()
                 .any(|trigger| trigger.before && trigger.row && trigger.on_update && trigger.enabled)
         });
-        let seen: Vec<&Group> = sync.groups.iter().filter(|group| group.is_seen()).collect();
+        let seen: Vec<&Group> = sync.groups.iter().filter(|group| group.is_seen() && !group.syncs()).collect();
         let restore = before_triggers && !loud && !filling.is_empty();
         let function = |groups: &[&Group], mode| sync::function(&names, groups, mode, &catalog.search_path, restore);
         let triggers = |groups: &[&Group], mode| sync::triggers(&names, groups, mode, &tree, restore);
@@ -61,7 +61,7 @@ impl StepsBuilder<'_> {
         if !self.cx.policy.park {
             self.lower_values_check(table, &filling);
         }
-        let witnesses = sync::witnesses(&names, &seen, &tree);
+        let witnesses = sync::witnesses(&names, &seen, &tree, &catalog.search_path);
         self.lower_expand(table, &sync, &names, &syncing, &witnesses, &function, &triggers);
         if !filling.is_empty() {
             self.lower_fill(table, &filling, !loud);
@@ -174,20 +174,24 @@ impl StepsBuilder<'_> {
             self.ddl(Phase::Expand, table, mode, summary, statements, undo);
             return;
         }
-        // What was mended is taken back after the trigger is gone and before the marker goes.
+        // On the way back old code is at work: from the moment that nothing is mended any more until all that was mended is taken back, a trigger must
+        // remember that a row was written since.
+        let mends: Vec<&Group> = sync.groups.iter().filter(|group| matches!(group.shape, Shape::Mend { .. })).collect();
+        undo.extend(remember(&mends, function, triggers));
         let adds = markers.into_iter().map(|marker| sql!("ADD COLUMN {}", marker));
         let drops = sync.groups.iter().flat_map(marker_names).map(|marker| sql!("DROP COLUMN IF EXISTS {}", marker));
+        let mut gone = names.drop_triggers();
+        gone.push(names.drop_function());
+        gone.push(sql!("ALTER TABLE {} {}", table.name, Sql::join(drops, ", ")));
         self.ddl(
             Phase::Expand,
             table,
             LockMode::AccessExclusive,
             format!("remember in {} which values are mended", table.name),
             vec![sql!("ALTER TABLE {} {}", table.name, Sql::join(adds, ", "))],
-            vec![sql!("ALTER TABLE {} {}", table.name, Sql::join(drops, ", "))],
+            gone,
         );
-        let groups: Vec<&Group> =
-            sync.groups.iter().filter(|group| matches!(group.shape, Shape::Mend { .. })).collect();
-        let unmend = self.unmend(table, &groups);
+        let unmend = self.unmend(table, &mends);
         let locks = self.tree_locks(table, LockMode::RowExclusive);
         self.push(
             Phase::Expand,
@@ -331,6 +335,20 @@ impl StepsBuilder<'_> {
         let action = Action::Ddl(Ddl { lock_first, statements, as_written: false });
         self.push(Phase::Migrate, Rank::Settle, summary, action, None, locks, Vec::new());
     }
+}
+
+/// What remembers that a row was written after it was mended, and mends nothing. Without mends it is nothing.
+pub(super) fn remember(
+    mends: &[&Group],
+    function: &dyn Fn(&[&Group], Mode) -> Sql,
+    triggers: &dyn Fn(&[&Group], Mode) -> Vec<Sql>,
+) -> Vec<Sql> {
+    if mends.is_empty() {
+        return Vec::new();
+    }
+    let mut statements = vec![function(mends, Mode::Reverse)];
+    statements.extend(triggers(mends, Mode::Reverse));
+    statements
 }
 
 /// The columns that remember what was mended.

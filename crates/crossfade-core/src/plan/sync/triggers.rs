@@ -20,9 +20,10 @@ pub(in crate::plan) struct Names {
     pub function: TableName,
     pub insert_trigger: Ident,
     pub update_trigger: Ident,
-    /// What sees that old code writes stands in front of what makes its row the new code's, too.
+    /// What sees that old code writes, where nothing has to be kept in sync.
     insert_witness: Ident,
     update_witness: Ident,
+    witness: TableName,
     /// What writes down that old code wrote.
     seen: TableName,
     pub version: String,
@@ -41,6 +42,7 @@ impl Names {
             update_trigger: Ident::derived(&format!("{TRIGGERS}u_"), version),
             insert_witness: Ident::derived(&format!("{TRIGGERS}a_"), version),
             update_witness: Ident::derived(&format!("{TRIGGERS}b_"), version),
+            witness: TableName { schema: schema.clone(), name: Ident::derived("saw_", &stem) },
             seen: TableName { schema: schema.clone(), name: Ident::new(SEEN_FUNCTION) },
             version: version.to_owned(),
         }
@@ -53,50 +55,42 @@ impl Names {
 
     /// The same for the witnesses.
     pub(in crate::plan) fn drop_witnesses(&self) -> Vec<Sql> {
-        self.drop_each([&self.insert_witness, &self.update_witness])
+        let mut statements = self.drop_each([&self.insert_witness, &self.update_witness]);
+        statements.push(sql!("DROP FUNCTION IF EXISTS {}()", self.witness));
+        statements
     }
 
     fn drop_each(&self, triggers: [&Ident; 2]) -> Vec<Sql> {
         triggers.into_iter().map(|trigger| sql!("DROP TRIGGER IF EXISTS {} ON {}", trigger, self.table)).collect()
     }
 
-    /// Until when this session has nothing new to tell: a setting of the session, so that asking costs next to nothing.
-    fn told(&self) -> String {
-        format!("crossfade.told_{}", short_hash(&format!("{} {} {}", self.version, self.table.schema, self.table.name)))
-    }
-
-    /// The triggers that see who writes the old form. Their conditions hold for nobody else, and once a minute in each session.
-    fn witnesses(&self, groups: &[&Group]) -> Vec<(Ident, Sql)> {
-        let backfilling = backfilling(self);
-        let told = self.told();
-        let due = sql!(
-            "coalesce(current_setting({}, true), '') COLLATE \"C\" < extract(epoch FROM statement_timestamp())::text",
-            Literal(told.clone())
+    /// Part of a function: writes down that old code wrote, once a minute in each session. Until when a session has nothing new to tell is a setting of
+    /// that session, so that asking costs next to nothing.
+    fn note(&self, groups: &[&Group]) -> Sql {
+        let told = format!(
+            "crossfade.told_{}",
+            short_hash(&format!("{} {} {}", self.version, self.table.schema, self.table.name))
         );
-        let events: [(&Ident, Sql, Vec<Sql>); 2] = [
-            (&self.insert_witness, sql!("INSERT"), groups.iter().filter_map(|group| group.old_inserts()).collect()),
-            (&self.update_witness, sql!("UPDATE"), groups.iter().filter_map(|group| group.old_updates()).collect()),
-        ];
-        let mut all = Vec::new();
-        for (trigger, event, conditions) in events {
+        let when = |conditions: Vec<Sql>| {
             if conditions.is_empty() {
-                continue;
+                return sql!("NULL;");
             }
-            let create = sql!(
-                "CREATE TRIGGER {} BEFORE {} ON {} FOR EACH ROW WHEN ({} AND {} AND NOT ({})) EXECUTE FUNCTION {}({}, {})",
-                trigger,
-                event,
-                self.table,
+            sql!(
+                "IF {} AND coalesce(current_setting({}, true), '') COLLATE \"C\" < extract(epoch FROM statement_timestamp())::text THEN\n      \
+                 PERFORM {}({}, {}, TG_TABLE_SCHEMA, TG_TABLE_NAME);\n    END IF;",
                 any_of(conditions),
-                due,
-                backfilling,
+                Literal(told.clone()),
                 self.seen,
                 Literal(self.version.clone()),
                 Literal(told.clone())
-            );
-            all.push((trigger.clone(), create));
+            )
+        };
+        let inserts: Vec<Sql> = groups.iter().filter_map(|group| group.old_inserts()).collect();
+        let updates: Vec<Sql> = groups.iter().filter_map(|group| group.old_updates()).collect();
+        if inserts.is_empty() && updates.is_empty() {
+            return Sql::empty();
         }
-        all
+        sql!("  IF TG_OP = 'INSERT' THEN\n    {}\n  ELSE\n    {}\n  END IF;\n", when(inserts), when(updates))
     }
 
     pub(in crate::plan) fn drop_function(&self) -> Sql {
@@ -140,6 +134,11 @@ pub(in crate::plan) fn function(
             keep,
             put
         );
+    }
+    if mode != Mode::Reverse {
+        // In front of what makes the row one of the new code's, too.
+        let seen: Vec<&Group> = groups.iter().copied().filter(|group| group.is_seen()).collect();
+        body = sql!("{}{}", body, names.note(&seen));
     }
     for group in groups {
         body = sql!("{}{}", body, group.body(mode));
@@ -201,11 +200,37 @@ pub(in crate::plan) fn triggers(
     statements
 }
 
-/// The triggers that see who writes the old form, always firing. They stand in front of those of the sync, which make every row the new code's, too.
-pub(in crate::plan) fn witnesses(names: &Names, groups: &[&Group], tree: &[TableName]) -> Vec<Sql> {
-    let (triggers, mut statements): (Vec<Ident>, Vec<Sql>) = names.witnesses(groups).into_iter().unzip();
+/// The function and the triggers that see who writes the old form, where there is no sync that could: always firing, and for an UPDATE only where it sets one
+/// of the columns.
+pub(in crate::plan) fn witnesses(
+    names: &Names,
+    groups: &[&Group],
+    tree: &[TableName],
+    search_path: &[String],
+) -> Vec<Sql> {
+    if groups.is_empty() {
+        return Vec::new();
+    }
+    let text = sql!("\nBEGIN\n{}  RETURN NEW;\nEND\n", names.note(groups));
+    let columns = groups.iter().flat_map(|group| group.old_names()).map(|column| sql!("{}", column));
+    let mut statements = vec![
+        trigger_function(&names.witness, false, search_path, text),
+        sql!(
+            "CREATE TRIGGER {} BEFORE INSERT ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+            names.insert_witness,
+            names.table,
+            names.witness
+        ),
+        sql!(
+            "CREATE TRIGGER {} BEFORE UPDATE OF {} ON {} FOR EACH ROW EXECUTE FUNCTION {}()",
+            names.update_witness,
+            Sql::join(columns, ", "),
+            names.table,
+            names.witness
+        ),
+    ];
     for relation in tree {
-        for trigger in &triggers {
+        for trigger in [&names.insert_witness, &names.update_witness] {
             statements.push(sql!("ALTER TABLE {} ENABLE ALWAYS TRIGGER {}", relation, trigger));
         }
     }

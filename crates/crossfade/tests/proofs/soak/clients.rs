@@ -60,11 +60,19 @@ impl Clients {
         Clients { stop, tasks }
     }
 
-    pub async fn end(self) {
+    pub async fn end(mut self) {
         self.stop.store(true, Ordering::SeqCst);
-        for task in self.tasks {
+        for task in std::mem::take(&mut self.tasks) {
             task.await.expect("a client does not panic");
         }
+    }
+}
+
+impl Drop for Clients {
+    /// A round that has failed leaves nobody behind who would write to the next one's tables.
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::SeqCst);
+        self.tasks.iter().for_each(JoinHandle::abort);
     }
 }
 

@@ -319,36 +319,38 @@ impl Round {
 
     /// Every row, as one version reads it.
     async fn read(&self, staff: &Staff, sum: &mut Sum) -> Result<(), String> {
-        let client = self.reach().await?;
-        let rows = client.query(&staff.code.read("true"), &[]).await;
-        // A fault may have hit this, too.
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(_) => self
-                .reach()
-                .await?
-                .query(&staff.code.read("true"), &[])
-                .await
-                .map_err(|error| crate::text_of(&error))?,
-        };
-        sum.rows_read += rows.len() as u64;
-        let found: BTreeMap<i64, Option<i64>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        // Others may be at work on their own rows.
+        let found = self.rows(&staff.code.read("true")).await?;
+        sum.rows_read += found.len() as u64;
         let lost = self.ledger.lost(&found);
         if lost.is_empty() {
             return Ok(());
         }
+        // Others may be at work on their own rows, and have not heard yet that they are done.
         tokio::time::sleep(Duration::from_millis(20)).await;
-        let again =
-            self.reach().await?.query(&staff.code.read("true"), &[]).await.map_err(|error| crate::text_of(&error))?;
-        let again: BTreeMap<i64, Option<i64>> = again.iter().map(|row| (row.get(0), row.get(1))).collect();
-        let stays: Vec<String> =
-            self.ledger.lost(&again).into_iter().filter(|lost_now| lost.contains(lost_now)).collect();
+        let again = self.rows(&staff.code.read("true")).await?;
+        let stays: Vec<String> = self.ledger.lost(&again).into_iter().filter(|still| lost.contains(still)).collect();
         if stays.is_empty() {
-            Ok(())
-        } else {
-            Err(format!("{} writes are lost: {}", stays.len(), stays[..stays.len().min(5)].join("; ")))
+            return Ok(());
         }
+        Err(format!("{} writes are lost: {}", stays.len(), stays[..stays.len().min(5)].join("; ")))
+    }
+
+    /// What a query finds, row by row. A fault may hit this connection, too.
+    async fn rows(&self, query: &str) -> Result<BTreeMap<i64, Option<i64>>, String> {
+        let mut last = String::new();
+        for _ in 0..10 {
+            match self.reach().await?.query(query, &[]).await {
+                Ok(rows) => return Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect()),
+                Err(error)
+                    if error.as_db_error().is_none()
+                        || error.code().is_some_and(|code| code.code().starts_with("57P")) =>
+                {
+                    last = crate::text_of(&error);
+                }
+                Err(error) => return Err(crate::text_of(&error)),
+            }
+        }
+        Err(last)
     }
 
     async fn reach(&self) -> Result<tokio_postgres::Client, String> {
