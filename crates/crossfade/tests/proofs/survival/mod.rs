@@ -4,6 +4,7 @@
 //! middle of both, something is lost. The command goes on by itself from its cursor, no row is done twice or left out, and each of the
 //! client's writes is there.
 
+mod clock;
 mod disk;
 mod failover;
 mod points;
