@@ -1,7 +1,5 @@
 //! The clock of the program's own machine jumps while it works: by libfaketime, where that is there.
 
-#![expect(clippy::unwrap_used, reason = "a test stops where it can't go on")]
-
 use std::path::Path;
 use std::path::PathBuf;
 use std::process::Command;
