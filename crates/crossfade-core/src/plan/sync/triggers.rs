@@ -71,26 +71,31 @@ impl Names {
             "crossfade.told_{}",
             short_hash(&format!("{} {} {}", self.version, self.table.schema, self.table.name))
         );
+        let due = sql!(
+            "coalesce(nullif(current_setting({}, true), '')::float8, 0) < date_part('epoch', statement_timestamp())",
+            Literal(told.clone())
+        );
+        let tell = sql!(
+            "PERFORM {}({}, {}, TG_TABLE_SCHEMA, TG_TABLE_NAME);",
+            self.seen,
+            Literal(self.version.clone()),
+            Literal(told)
+        );
         let when = |conditions: Vec<Sql>| {
-            if conditions.is_empty() {
-                return sql!("NULL;");
-            }
-            sql!(
-                "IF {} AND coalesce(current_setting({}, true), '') COLLATE \"C\" < extract(epoch FROM statement_timestamp())::text THEN\n      \
-                 PERFORM {}({}, {}, TG_TABLE_SCHEMA, TG_TABLE_NAME);\n    END IF;",
-                any_of(conditions),
-                Literal(told.clone()),
-                self.seen,
-                Literal(self.version.clone()),
-                Literal(told.clone())
-            )
+            if conditions.is_empty() { sql!("NULL;") } else { sql!("IF {} THEN {} END IF;", any_of(conditions), tell) }
         };
         let inserts: Vec<Sql> = groups.iter().filter_map(|group| group.old_inserts()).collect();
         let updates: Vec<Sql> = groups.iter().filter_map(|group| group.old_updates()).collect();
         if inserts.is_empty() && updates.is_empty() {
             return Sql::empty();
         }
-        sql!("  IF TG_OP = 'INSERT' THEN\n    {}\n  ELSE\n    {}\n  END IF;\n", when(inserts), when(updates))
+        // An expression costs by its size, once in each transaction: the small one comes first.
+        sql!(
+            "  IF {} THEN\n    IF TG_OP = 'INSERT' THEN\n      {}\n    ELSE\n      {}\n    END IF;\n  END IF;\n",
+            due,
+            when(inserts),
+            when(updates)
+        )
     }
 
     pub(in crate::plan) fn drop_function(&self) -> Sql {
