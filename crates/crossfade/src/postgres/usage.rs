@@ -240,11 +240,11 @@ impl Store {
         Ok(())
     }
 
-    /// Since when a migration waits for the deploy: the time in UTC, as the server would read it, and how long ago.
+    /// Since when a migration waits for the deploy: the time in UTC, and how long ago in seconds. Where it has nothing to do before, since it was planned.
     pub async fn ready_since(&self, client: &Client, plan_id: i64) -> Result<Option<(String, f64)>> {
         let query = sql!(
             "SELECT to_char(max(at) AT TIME ZONE 'UTC', {}), extract(epoch FROM clock_timestamp() - max(at))::float8 FROM {}.events \
-             WHERE plan_id = $1 AND event ->> 'event' = 'step_succeeded'",
+             WHERE plan_id = $1 AND event ->> 'event' IN ('plan_recorded', 'step_succeeded')",
             utc(),
             self.schema
         );

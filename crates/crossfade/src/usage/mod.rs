@@ -64,7 +64,7 @@ impl Witness<'_> {
         Ok(usage)
     }
 
-    /// The same, where that can be done: it is not what the command is for.
+    /// Counts as [`Witness::sample`] does, where that can be done: it is not what the command is for.
     pub async fn remember(&self, stored: &StoredPlan) {
         let there = self.store.has_usage(self.client).await;
         let done = match there {

@@ -14,12 +14,11 @@ use crate::server::Database;
 use crate::server::Server;
 use crate::server::main_server;
 use crate::snapshot::Snapshot;
-use crate::spread;
 use crate::spread_thin;
 
 #[test]
 fn both_laws_hold() {
-    prove(spread(|fixture| fixture.refused.is_none()), both_laws);
+    prove(spread_thin(|fixture| fixture.refused.is_none()), both_laws);
 }
 
 #[test]

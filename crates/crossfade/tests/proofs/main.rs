@@ -103,7 +103,7 @@ fn spread(wanted: impl Fn(&Fixture) -> bool) -> Vec<(&'static Server, Fixture)> 
     all
 }
 
-/// Every case on one server, the main one or that which [`spread`] has beside it, in turn: for proofs in which the version hardly matters.
+/// Every case on one server, the main one or that which [`spread`] has beside it, in turn.
 fn spread_thin(wanted: impl Fn(&Fixture) -> bool) -> Vec<(&'static Server, Fixture)> {
     let main = server::main_server().major();
     let mut all = spread(wanted);

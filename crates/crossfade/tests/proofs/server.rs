@@ -147,6 +147,9 @@ const EMPTY: &str = "
         FOR name IN SELECT nspname FROM pg_namespace WHERE nspname <> 'information_schema' AND nspname !~ '^pg_' LOOP
             EXECUTE format('DROP SCHEMA %I CASCADE', name);
         END LOOP;
+        FOR name IN SELECT amname FROM pg_am WHERE oid >= 16384 LOOP
+            EXECUTE format('DROP ACCESS METHOD %I', name);
+        END LOOP;
         CREATE SCHEMA public;
         COMMENT ON SCHEMA public IS 'standard public schema';
         GRANT USAGE ON SCHEMA public TO PUBLIC;

@@ -373,3 +373,22 @@ fn a_difference_that_is_found_at_the_hold_is_told_and_holds_contract_up() {
         assert_eq!(Command::Contract.on(&project.migrator).await, Ok(Some(State::Contracted)));
     });
 }
+
+/// A table that goes has nothing to do before the deploy: what is old is older than the plan.
+#[test]
+fn a_table_that_goes_is_waited_for_by_what_names_it() {
+    run(async {
+        let mut database = Database::create(main_server()).await;
+        database.run(TABLE).await.expect("a table");
+        let old = application(&database, "old").await;
+        old.query("SELECT count(*) FROM users", &[]).await.expect("it reads");
+        let project = ready(&database, "DROP TABLE users;", |config| config.contract = ContractConfig::default()).await;
+        database.leave_alone_but(1).await;
+        let seen = usage(&project).await;
+        assert_eq!(seen.old_forms, ["relation users"]);
+        let why = "1 session of old (role postgres) is open since";
+        assert!(seen.reasons.iter().any(|reason| reason.contains(why)), "{:?}", seen.reasons);
+        assert!(seen.reasons.iter().any(|reason| reason.starts_with("relation users was used")), "{:?}", seen.reasons);
+        assert!(seen.unseen.iter().any(|unseen| unseen.starts_with("who writes relation users")), "{:?}", seen.unseen);
+    });
+}
