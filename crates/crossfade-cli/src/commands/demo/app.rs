@@ -125,6 +125,8 @@ impl App {
         let began = Instant::now();
         let answered = self.perform(&mut link, request, phase).await;
         let error = answered.err().map(|error| text(&error));
+        // A request that was on its way when a phase began fails by what happens there.
+        let phase = if error.is_some() { self.shared.stats.now() } else { phase };
         self.shared.stats.request(phase, request.writes(), began.elapsed(), error);
         link
     }
