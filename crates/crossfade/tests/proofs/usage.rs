@@ -189,6 +189,14 @@ fn a_witness_that_fails_fails_no_write() {
         assert_eq!(database.value("SELECT email_address FROM users WHERE id = 1").await, "a");
         database.run("ALTER TABLE crossfade.elsewhere RENAME TO old_writes").await.expect("back");
         assert_eq!(writers(&usage(&project).await), Vec::<&str>::new());
+        // Whoever tidies rights up takes nobody's writes away.
+        database.run("REVOKE ALL ON SCHEMA crossfade FROM PUBLIC").await.expect("revoked");
+        let write = "SET ROLE app_writer; UPDATE users SET email = 'b' WHERE id = 2; INSERT INTO users (id, email) VALUES (300, 'c')";
+        database.run(write).await.expect("the write goes through");
+        assert_eq!(
+            database.value("SELECT string_agg(email_address, ' ' ORDER BY id) FROM users WHERE id IN (2, 300)").await,
+            "b c"
+        );
     });
 }
 
