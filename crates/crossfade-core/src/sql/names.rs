@@ -4,6 +4,8 @@
 use serde_json::Value;
 
 use super::ObjectRef;
+use super::expr::relation_of;
+use super::expr::string_of;
 use super::parse::scan;
 
 /// A relation as a statement has it.
@@ -96,18 +98,15 @@ fn walk(value: &Value, names: &mut Names, with: &mut Vec<String>) {
 }
 
 fn relation(value: &Value) -> Option<NamedRelation> {
-    let name = value.get("relname")?.as_str()?;
-    let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
-    let relation = ObjectRef { schema: text(&value["schemaname"]), name: name.to_owned() };
-    Some(NamedRelation { relation, alias: text(&value["alias"]["aliasname"]) })
+    let alias = value["alias"]["aliasname"].as_str().filter(|alias| !alias.is_empty()).map(str::to_owned);
+    Some(NamedRelation { relation: relation_of(value)?, alias })
 }
 
 fn column(column: &Value, names: &mut Names) {
     let fields = column["fields"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let text = |field: &Value| field["node"]["String"]["sval"].as_str().map(str::to_owned);
-    let qualifier = fields.len().checked_sub(2).and_then(|at| fields.get(at)).and_then(text);
+    let qualifier = fields.len().checked_sub(2).and_then(|at| fields.get(at)).and_then(string_of);
     let Some(last) = fields.last() else { return };
-    match text(last) {
+    match string_of(last) {
         Some(name) => names.columns.push((qualifier, name)),
         None => names.stars.push(qualifier),
     }
