@@ -469,6 +469,15 @@ pub struct ServeArgs {
     /// How often the database is looked at
     #[arg(long, value_name = "TIME", default_value = "2s")]
     pub interval: String,
+    /// Compare old and new form of what waits for the deploy, again and again, and write down what is found, as `verify --every` does
+    #[arg(long)]
+    pub verify: bool,
+    /// With --verify: so long in between
+    #[arg(long, value_name = "TIME", requires = "verify", default_value = "10m")]
+    pub every: String,
+    /// With --verify: the share of the time in which it reads, above 0 and up to 1
+    #[arg(long, value_name = "SHARE", requires = "verify", default_value_t = 0.1)]
+    pub duty: f64,
 }
 
 /// Of `hooks`.
@@ -491,6 +500,9 @@ pub enum HooksCommand {
 pub struct HooksTestArgs {
     /// Only hooks that are on this event; without it each with the first that it is on
     pub event: Option<String>,
+    /// Write down in the journal what came of it, so that `doctor` knows of a hook that works again
+    #[arg(long)]
+    pub record: bool,
 }
 
 /// Of `drift`.

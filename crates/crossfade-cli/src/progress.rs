@@ -149,6 +149,11 @@ impl Observer for Progress {
             Notice::Compared { version, name, rows, differing, keys, .. } => {
                 self.screen.say(&render::verify::round(&version, &name, rows, differing, &keys, paint));
             }
+            Notice::RoundEnded { error: None } => {}
+            Notice::RoundEnded { error: Some(error) } => {
+                let reason = format!("old and new form could not be compared ({error})");
+                self.screen.say(&render::progress::retrying(&reason, paint));
+            }
             Notice::HookFailed { hook, event, why } => {
                 self.screen.say(&render::hooks::failed(&hook, event, &why, paint));
             }

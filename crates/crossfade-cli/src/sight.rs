@@ -9,6 +9,7 @@ use crossfade::Stop;
 use crossfade::Watcher;
 use crossfade::report::Snapshot;
 use crossfade::report::UnreachedReport;
+use crossfade_core::journal::State;
 use tokio::sync::watch;
 
 /// What is known of the database now.
@@ -44,6 +45,12 @@ impl Sight {
     /// How old the snapshot is.
     pub fn age(&self) -> Option<Duration> {
         self.seen.as_ref().map(|(at, _)| at.elapsed())
+    }
+
+    /// Whether a migration waits for its deploy, as far as is known.
+    pub fn waits_for_deploy(&self, version: &str) -> bool {
+        let Some((_, snapshot)) = &self.seen else { return true };
+        snapshot.flights.iter().any(|flight| flight.state == State::Ready && flight.version.as_deref() == Some(version))
     }
 
     fn take(&mut self, looked: Result<Snapshot, Error>) {

@@ -80,4 +80,20 @@ async fn hooks_by_their_words_and_exit_codes() {
     assert!(!err.contains("s3cret"), "{err}");
     let notes = std::fs::read_to_string(path.join("notes")).unwrap();
     assert!(notes.starts_with("alice 127.0.0.1:1/shop\nalice "), "{notes}");
+
+    // What they were told is kept; the doctor names what fails until it works, also by a trial.
+    let (_, out, _) = call(&url, path, &["history"]);
+    assert!(out.contains("001 users  hook 1 (command) was told: before-expand"), "{out}");
+    assert!(out.contains("001 users  team was not told: applied") && !out.contains("s3cret"), "{out}");
+    let (code, out, _) = call(&url, path, &["doctor"]);
+    assert_eq!(code, Some(3), "{out}");
+    assert!(out.contains("hook team") && out.contains("mend:  crossfade hooks test --record\n"), "{out}");
+    let (code, _, err) = call(nowhere, path, &["hooks", "test", "--record"]);
+    assert!(code == Some(1) && err.contains("what came of it could not be written down"), "{err}");
+    let mended = HOOKS.replace("webhook_env = \"TEAM_URL\"\nformat = \"slack\"\nretries = 0", "run = \"true\"");
+    std::fs::write(path.join("crossfade.toml"), mended).unwrap();
+    let (code, _, err) = call(&url, path, &["hooks", "test", "--record"]);
+    assert_eq!(code, Some(0), "{err}");
+    let (code, out, _) = call(&url, path, &["doctor"]);
+    assert_eq!(code, Some(0), "{out}");
 }

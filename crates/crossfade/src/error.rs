@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crossfade_core::finding::Finding;
+use tokio_postgres::error::Severity;
 
 /// Whose fault a failure is; it decides the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,13 +133,16 @@ impl Error {
         self.chain()
     }
 
-    /// Whether it is that a connection is gone. The server's last word (57P01 to 57P03, class 08) comes before the socket is seen to close.
+    /// Whether it is that a connection is gone. The server's last word (57P01 to 57P03, class 08, a PANIC) comes before the socket is seen to close.
     pub fn is_connection_lost(&self) -> bool {
         let mut cause: Option<&(dyn StdError + 'static)> = self.source();
         while let Some(error) = cause {
             if let Some(error) = error.downcast_ref::<tokio_postgres::Error>() {
                 let said = error.code().map(|code| code.code());
+                // Whatever it is about, it takes the whole server down.
+                let is_panic = error.as_db_error().is_some_and(|said| said.parsed_severity() == Some(Severity::Panic));
                 return error.is_closed()
+                    || is_panic
                     || said.is_some_and(|code| code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03"))
                     || error.source().is_some_and(|source| source.is::<std::io::Error>());
             }

@@ -68,6 +68,7 @@ pub use config::Config;
 pub use error::Error;
 pub use error::ErrorKind;
 pub use error::Result;
+pub use migrator::AfterFailure;
 pub use migrator::BackfillOptions;
 pub use migrator::BaselineOptions;
 pub use migrator::CheckOptions;

@@ -66,6 +66,10 @@ impl Observer for Logged {
             Notice::Compared { version, rows, differing, keys, .. } => {
                 tracing::warn!(version, rows, differing, keys = keys.join(" | "), "old and new form differ");
             }
+            Notice::RoundEnded { error: None } => tracing::debug!("a round of comparing old and new form is over"),
+            Notice::RoundEnded { error: Some(error) } => {
+                tracing::warn!(error, "old and new form could not be compared");
+            }
             Notice::HookFailed { hook, event, why } => {
                 tracing::warn!(hook, event = event.map(HookEvent::name), why, "a hook failed");
             }
@@ -188,6 +192,11 @@ pub enum Notice {
         before: u64,
         /// The first of them, each with its table.
         keys: Vec<String>,
+    },
+    /// A round of comparing is over; another one may come.
+    RoundEnded {
+        /// Why it could not be gone to its end.
+        error: Option<String>,
     },
     /// A hook failed. The run goes on all the same.
     HookFailed {

@@ -20,6 +20,7 @@ mod squash;
 mod targets;
 mod tested;
 mod usage;
+mod verify;
 mod wait;
 
 mod adopt;
@@ -49,6 +50,9 @@ pub(crate) use drift::changes as drift_changes;
 pub use goto::Direction;
 pub use goto::GotoReport;
 pub use goto::Leg;
+pub use history::FailedAlert;
+pub use history::FailingHook;
+pub use history::HistoryAlert;
 pub use history::HistoryEvent;
 pub use history::HistoryReport;
 pub use hooks::HookReport;
@@ -75,6 +79,8 @@ pub use repair::RepairMigration;
 pub use repair::RepairReport;
 pub use runbook::RunbookRefusal;
 pub use runbook::RunbookReport;
+pub use sight::ComparedReport;
+pub use sight::KeptVerifyingReport;
 pub use sight::ListeningReport;
 pub use sight::SightReport;
 pub use sight::UnreachedReport;
@@ -100,6 +106,8 @@ pub use usage::OldSessions;
 pub use usage::SeenBy;
 pub use usage::SeenUse;
 pub use usage::UsageReport;
+pub use verify::VerifyReport;
+pub use verify::VerifyTable;
 pub use wait::WaitReport;
 
 /// The format of the documents here.
@@ -170,6 +178,8 @@ pub struct MigrationStatus {
     pub retained_until: Option<String>,
     /// Who was seen last to use the old form, where it waits for the deploy.
     pub old_form: Option<OldFormStatus>,
+    /// Of each hook whose newest alert about it did not get through, that alert; while it is not over.
+    pub failed_alerts: Vec<FailedAlert>,
     /// What ran it: `crossfade`, the tool that it was taken over from, or `baseline`.
     pub origin: String,
     /// Whether its file is there.
@@ -368,28 +378,4 @@ pub struct RunMigration {
     pub state: State,
     /// What it waits for, or what to do next.
     pub next: Option<String>,
-}
-
-/// What `verify` found.
-#[derive(Clone, Debug, Serialize)]
-pub struct VerifyReport {
-    /// [`REPORT_FORMAT`].
-    pub format: u32,
-    /// One for each table that was compared.
-    pub tables: Vec<VerifyTable>,
-}
-
-/// One table of a [`VerifyReport`].
-#[derive(Clone, Debug, Serialize)]
-pub struct VerifyTable {
-    /// The migration's version.
-    pub version: String,
-    /// The table.
-    pub table: String,
-    /// Rows compared.
-    pub rows: u64,
-    /// Rows in which old and new form differ.
-    pub differing: u64,
-    /// The keys of the first few of them.
-    pub keys: Vec<String>,
 }

@@ -16,7 +16,11 @@ pub(super) async fn run(args: HooksArgs, context: &Context) -> Result<u8> {
             Error::usage(format!("\"{name}\" is no event")).hint(format!("the events are {}", HookEvent::names()))
         })
     });
-    let report = context.beside()?.0.try_hooks(event.transpose()?).await;
+    let event = event.transpose()?;
+    let report = match args.record {
+        true => context.migrator(context.config()?).await?.try_hooks_and_record(event).await?,
+        false => context.beside()?.0.try_hooks(event).await,
+    };
     if context.screen.is_json() {
         context.screen.document(&report)?;
     } else {

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use super::Context;
 use super::time_of;
+use super::verify;
 use crate::args::ServeArgs;
 use crate::serve;
 use crate::serve::Token;
@@ -30,7 +31,10 @@ pub(super) async fn run(args: &ServeArgs, context: &Context) -> Result<u8> {
     let screen = &context.screen;
     let interval = interval_of(&args.interval)?;
     let token = token(args, context)?;
-    let migrator = context.migrator(context.config()?).await?;
+    let verify = args.verify.then(|| verify::options(&args.every, args.duty)).transpose()?;
+    let config = context.config()?;
+    let progress = context.progress(&config);
+    let migrator = context.migrator(config).await?;
     let listener = TcpListener::bind(&args.listen).await.map_err(|error| {
         Error::failed(format!("could not listen at {}", args.listen))
             .hint("--listen ADDRESS:PORT names another place; port 0 takes any that is free")
@@ -46,6 +50,7 @@ pub(super) async fn run(args: &ServeArgs, context: &Context) -> Result<u8> {
         url: format!("http://{address}/"),
         loopback,
         actions: token.is_some(),
+        verify: verify.is_some(),
     };
     if screen.is_json() {
         screen.document(&report)?;
@@ -55,12 +60,23 @@ pub(super) async fn run(args: &ServeArgs, context: &Context) -> Result<u8> {
     if !loopback {
         screen.say(beyond_this_machine(report.actions));
     }
-    let app = serve::app(serve::Desk::new(migrator, sight, interval, token, loopback));
+    if verify.is_some() {
+        let every = &args.every;
+        screen.say(&format!(
+            "old and new form of what waits for the deploy are compared every {every}, and what is found is written down"
+        ));
+    }
+    let begun = verify.map(|options| serve::begin_verifying(migrator.clone(), options, progress, &stop));
+    let (verified, verifying) = begun.unzip();
+    let app = serve::app(serve::Desk::new(migrator, sight, verified, interval, token, loopback));
     let ended = stop.clone();
     let served = axum::serve(listener, app).with_graceful_shutdown(async move { ended.requested().await });
     tokio::select! {
         served = served => served.map_err(|error| Error::failed("could not serve").caused_by(error))?,
         () = async { stop.requested().await; tokio::time::sleep(GRACE).await } => {}
+    }
+    if let Some(verifying) = verifying {
+        verifying.await.map_err(|error| Error::failed("comparing old and new form broke off").caused_by(error))?;
     }
     Ok(0)
 }

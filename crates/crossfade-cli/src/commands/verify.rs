@@ -17,13 +17,7 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<u8> {
     let report = match &args.every {
         None => migrator.verify(version, &mut progress, &stop).await?,
         Some(every) => {
-            if !(args.duty > 0.0 && args.duty <= 1.0) {
-                return Err(
-                    Error::usage(format!("--duty is {}", args.duty)).hint("a share of the time: above 0 and up to 1")
-                );
-            }
-            let every = super::time_of("--every", every)?;
-            let options = KeepVerifyingOptions { every, duty: args.duty, rounds: args.rounds };
+            let options = KeepVerifyingOptions { rounds: args.rounds, ..options(every, args.duty)? };
             migrator.keep_verifying(version, options, &mut progress, &stop).await?
         }
     };
@@ -34,4 +28,12 @@ pub(super) async fn run(args: &VerifyArgs, context: &Context) -> Result<u8> {
     }
     let differs = report.tables.iter().any(|table| table.differing > 0);
     Ok(if differs { ErrorKind::Refused.exit_code() } else { 0 })
+}
+
+/// Reads `--every` and `--duty`.
+pub(super) fn options(every: &str, duty: f64) -> Result<KeepVerifyingOptions> {
+    if !(duty > 0.0 && duty <= 1.0) {
+        return Err(Error::usage(format!("--duty is {duty}")).hint("a share of the time: above 0 and up to 1"));
+    }
+    Ok(KeepVerifyingOptions { every: super::time_of("--every", every)?, duty, ..KeepVerifyingOptions::default() })
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crossfade::report::HistoryAlert;
 use crossfade::report::HistoryEvent;
 use crossfade::report::HistoryReport;
 
@@ -10,12 +11,13 @@ use super::human;
 
 /// The whole report.
 pub fn text(report: &HistoryReport, paint: Paint) -> String {
-    if report.events.is_empty() {
+    let all = laid_together(&report.events, report.alerts.as_deref().unwrap_or_default());
+    if all.is_empty() {
         return "nothing has happened yet\n".to_owned();
     }
     let mut out = String::new();
     let mut last: Option<&HistoryEvent> = None;
-    let mut events = report.events.iter().peekable();
+    let mut events = all.iter().peekable();
     while let Some(event) = events.next() {
         if last.is_none_or(|last| who(last) != who(event) || last.run_id != event.run_id) {
             out.push_str(if last.is_some() { "\n" } else { "" });
@@ -31,7 +33,52 @@ pub fn text(report: &HistoryReport, paint: Paint) -> String {
             last = Some(end);
         }
     }
+    if report.alerts.is_none() {
+        out.push_str(&format!("\n{}\n", paint.dim("what hooks were told can't be read by this role")));
+    }
     out
+}
+
+/// Events and alerts in the order of their times, and of one second those of one run together.
+fn laid_together(events: &[HistoryEvent], alerts: &[HistoryAlert]) -> Vec<HistoryEvent> {
+    let mut all: Vec<HistoryEvent> = Vec::new();
+    let mut alerts = alerts.iter().peekable();
+    for event in events {
+        let comes_first = |alert: &&HistoryAlert, last: Option<&HistoryEvent>| {
+            let closes = alert.run_id != event.run_id && last.is_some_and(|last| last.run_id == alert.run_id);
+            alert.at < event.at || (alert.at == event.at && closes)
+        };
+        while let Some(alert) = alerts.next_if(|alert| comes_first(alert, all.last())) {
+            all.push(told(alert));
+        }
+        all.push(event.clone());
+    }
+    all.extend(alerts.map(told));
+    all
+}
+
+/// An alert as one line among the events.
+fn told(alert: &HistoryAlert) -> HistoryEvent {
+    let was = if alert.sent { "was told" } else { "was not told" };
+    HistoryEvent {
+        at: alert.at.clone(),
+        run_id: alert.run_id.clone(),
+        version: alert.version.clone(),
+        name: alert.name.clone().unwrap_or_default(),
+        event: "alert".to_owned(),
+        text: format!("{} {was}: {}", alert.hook, alert.event),
+        step: None,
+        duration_ms: u64::try_from(alert.took_ms).ok(),
+        error: alert.error.clone(),
+        actor: alert.actor.clone(),
+        db_user: Some(alert.db_user.clone()),
+        host: alert.host.clone(),
+        tool_version: alert.tool_version.clone(),
+        git_commit: alert.git_commit.clone(),
+        git_dirty: alert.git_dirty,
+        ci_url: alert.ci_url.clone(),
+        sql: Vec::new(),
+    }
 }
 
 /// Whether the second is what became of the step that the first begins.
@@ -70,6 +117,8 @@ fn heading(event: &HistoryEvent, paint: Paint) -> String {
 fn line(event: &HistoryEvent, sql: &[String], paint: Paint) -> String {
     let subject = match &event.version {
         Some(version) => format!("{version} {}", event.name),
+        // A run that failed outside of a migration.
+        None if event.name.is_empty() => "the run".to_owned(),
         None => format!("backfill {}", event.name),
     };
     let took = event.duration_ms.map(|ms| format!(", {}", human::duration(Duration::from_millis(ms))));
@@ -153,9 +202,62 @@ mod tests {
                 ..event("13:00:00", "plan_recorded", "planned: 2 steps")
             },
         ];
-        let report = HistoryReport { format: REPORT_FORMAT, database: "localhost:5432/shop".to_owned(), events };
+        let report = HistoryReport {
+            format: REPORT_FORMAT,
+            database: "localhost:5432/shop".to_owned(),
+            events,
+            alerts: Some(Vec::new()),
+        };
         insta::assert_snapshot!(text(&report, Paint::plain()));
         let nothing = HistoryReport { events: Vec::new(), ..report };
         assert_eq!(text(&nothing, Paint::plain()), "nothing has happened yet\n");
+    }
+
+    #[test]
+    fn alerts_stand_with_the_run_that_told_them() {
+        let of = |at: &str, run: &str, error: Option<&str>| {
+            let event = event(at, "alert", "");
+            HistoryAlert {
+                at: event.at,
+                run_id: Some(run.to_owned()),
+                version: event.version,
+                name: Some(event.name),
+                hook: "chat".to_owned(),
+                event: "ready".to_owned(),
+                sent: error.is_none(),
+                error: error.map(str::to_owned),
+                took_ms: 310,
+                actor: event.actor,
+                db_user: "deploy".to_owned(),
+                host: event.host,
+                tool_version: event.tool_version,
+                git_commit: event.git_commit,
+                git_dirty: event.git_dirty,
+                ci_url: event.ci_url,
+            }
+        };
+        let later = |event: HistoryEvent| HistoryEvent { run_id: Some("r2".to_owned()), ..event };
+        let report = HistoryReport {
+            format: REPORT_FORMAT,
+            database: "localhost:5432/shop".to_owned(),
+            events: vec![
+                event("12:00:00", "plan_recorded", "planned: 9 steps"),
+                later(event("12:00:01", "requested", "contract was asked for")),
+            ],
+            alerts: Some(vec![of("12:00:01", "r1", Some("it answered 404")), of("12:00:01", "r2", None)]),
+        };
+        let shown = text(&report, Paint::plain());
+        let lines: Vec<&str> = shown.lines().filter(|line| line.starts_with("  ")).collect();
+        let want = [
+            "  2026-01-31T12:00:00Z  002 rename_email  planned: 9 steps",
+            "  2026-01-31T12:00:01Z  002 rename_email  chat was not told: ready, 310 ms",
+            "    it answered 404",
+            "  2026-01-31T12:00:01Z  002 rename_email  contract was asked for",
+            "  2026-01-31T12:00:01Z  002 rename_email  chat was told: ready, 310 ms",
+        ];
+        assert_eq!(lines, want);
+        assert_eq!(shown.matches("alice on web1").count(), 2, "a heading a run: {shown}");
+        let hidden = HistoryReport { alerts: None, ..report };
+        assert!(text(&hidden, Paint::plain()).ends_with("what hooks were told can't be read by this role\n"));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crossfade::report::FailedAlert;
 use crossfade::report::MigrationStatus;
 use crossfade::report::OldFormStatus;
 use crossfade::report::PauseReport;
@@ -86,8 +87,16 @@ fn table(migrations: &[MigrationStatus], paint: Paint) -> String {
         if let Some(error) = &migration.error {
             out.push_str(&super::indented(error, &indent));
         }
+        for failed in &migration.failed_alerts {
+            out.push_str(&super::indented(&untold(failed, paint), &indent));
+        }
     }
     out
+}
+
+fn untold(failed: &FailedAlert, paint: Paint) -> String {
+    let FailedAlert { hook, event, at, error } = failed;
+    format!("{} {hook} was not told of {event} at {at}: {error}", paint.yellow("!"))
 }
 
 /// Why it waits now, and what it has waited for so far, one line each.

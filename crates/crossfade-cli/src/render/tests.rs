@@ -38,6 +38,7 @@ fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
         applied_by: None,
         retained_until: None,
         old_form: None,
+        failed_alerts: Vec::new(),
         origin: "crossfade".to_owned(),
         file: true,
         missing_because: None,
@@ -88,6 +89,12 @@ fn status() -> StatusReport {
     let ready = MigrationStatus {
         step: step(5, "contract", "wait until the new code is deployed"),
         next: next("it is paused; `crossfade resume 003` lets it go on"),
+        failed_alerts: vec![FailedAlert {
+            hook: "chat".to_owned(),
+            event: "ready".to_owned(),
+            at: "2026-01-31T11:00:00Z".to_owned(),
+            error: "it answered 404".to_owned(),
+        }],
         pause: Some(PauseReport {
             signal: "pause".to_owned(),
             reason: "paused by alice on web1 at 2026-01-31T12:00:00Z: sale until noon".to_owned(),

@@ -18,6 +18,8 @@ use prometheus_client::registry::Registry;
 use prometheus_client::registry::Unit;
 
 use super::Desk;
+use super::Verified;
+use super::verifying::Found;
 use crate::sight::Sight;
 
 /// So many migrations in flight, and so many replicas, have lines of their own.
@@ -32,7 +34,8 @@ const OPEN: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The text of all metrics, with its kind.
 pub(super) fn text(desk: &Desk, open: bool) -> Result<(&'static str, String), fmt::Error> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    let figures = Figures { sight: desk.sight(), actions: desk.counts.by_result().to_vec(), now };
+    let figures =
+        Figures { sight: desk.sight(), verified: desk.verified(), actions: desk.counts.by_result().to_vec(), now };
     let mut registry = Registry::with_prefix(PREFIX);
     registry.register_collector(Box::new(figures));
     let mut out = String::new();
@@ -48,6 +51,7 @@ pub(super) fn text(desk: &Desk, open: bool) -> Result<(&'static str, String), fm
 #[derive(Debug)]
 struct Figures {
     sight: Sight,
+    verified: Option<Verified>,
     actions: Vec<(&'static str, u64)>,
     /// Seconds since 1970.
     now: f64,
@@ -93,6 +97,7 @@ impl Collector for Figures {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let mut writer = Writer(encoder);
         self.own(&mut writer)?;
+        self.of_verify(&mut writer)?;
         match &self.sight.seen {
             Some((_, snapshot)) => {
                 of_migrations(snapshot, &mut writer)?;
@@ -128,6 +133,33 @@ impl Figures {
     }
 }
 
+impl Figures {
+    /// Of comparing old and new form, where it does.
+    fn of_verify(&self, writer: &mut Writer<'_>) -> fmt::Result {
+        let by = |result: &str, count: u64| (vec![("result", result.to_owned())], count as f64);
+        let rounds = self.verified.iter().flat_map(|verified| {
+            let (done, failed) = verified.rounds;
+            [by("done", done), by("failed", failed)]
+        });
+        let help = "Rounds of comparing old and new form, by what came of them";
+        writer.counter("verify_rounds", help, None, rounds.collect())?;
+        let waiting = || {
+            let found = self.verified.iter().flat_map(|verified| &verified.found);
+            found.filter(|(version, _)| self.sight.waits_for_deploy(version)).take(MOST)
+        };
+        let of = |value: &dyn Fn(&Found) -> f64| -> Vec<Line> {
+            waiting().map(|(version, found)| (vec![("migration", version.clone())], value(found))).collect()
+        };
+        let help = "Rows in which old and new form differed when they were last compared";
+        writer.gauge("verify_differing_rows", help, None, of(&|found| found.differing as f64))?;
+        let help = "Rows that were read when old and new form were last compared";
+        writer.gauge("verify_compared_rows", help, None, of(&|found| found.rows as f64))?;
+        let help = "When old and new form were last compared, in seconds since 1970";
+        let at = of(&|found| self.now - found.at.elapsed().as_secs_f64());
+        writer.gauge("verify_last_timestamp", help, Some(&Unit::Seconds), at)
+    }
+}
+
 /// Of all migrations of the folder and the journal.
 fn of_migrations(snapshot: &Snapshot, writer: &mut Writer<'_>) -> fmt::Result {
     let status = &snapshot.status;
@@ -137,7 +169,9 @@ fn of_migrations(snapshot: &Snapshot, writer: &mut Writer<'_>) -> fmt::Result {
     let help = "Whether somebody runs a migration now";
     writer.gauge("runner_active", help, None, alone(yes(status.runner.is_some())))?;
     let help = "Differences between the files and the journal that stop a run";
-    writer.gauge("problems", help, None, alone(status.problems.len() as f64))
+    writer.gauge("problems", help, None, alone(status.problems.len() as f64))?;
+    let help = "Hooks of crossfade.toml that have failed since they last worked";
+    writer.gauge("failing_hooks", help, None, alone(snapshot.failing_hooks.len() as f64))
 }
 
 /// The lines of what each flight has.

@@ -6,6 +6,7 @@ mod metrics;
 mod page;
 mod runbook;
 mod token;
+mod verifying;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,8 @@ use serde::Serialize;
 use tokio::sync::watch;
 
 pub use self::token::Token;
+pub use self::verifying::Verified;
+pub use self::verifying::begin as begin_verifying;
 use crate::sight::Sight;
 
 /// What a request may bring.
@@ -43,6 +46,7 @@ const SLACK: Duration = Duration::from_secs(3);
 pub struct Desk {
     migrator: Migrator,
     sight: watch::Receiver<Sight>,
+    verified: Option<watch::Receiver<Verified>>,
     interval: Duration,
     token: Option<Token>,
     loopback: bool,
@@ -55,16 +59,21 @@ impl Desk {
     pub fn new(
         migrator: Migrator,
         sight: watch::Receiver<Sight>,
+        verified: Option<watch::Receiver<Verified>>,
         interval: Duration,
         token: Option<Token>,
         loopback: bool,
     ) -> Desk {
         let counts = actions::Counts::default();
-        Desk { migrator, sight, interval, token, loopback, runbook: runbook::Shelf::default(), counts }
+        Desk { migrator, sight, verified, interval, token, loopback, runbook: runbook::Shelf::default(), counts }
     }
 
     fn sight(&self) -> Sight {
         self.sight.borrow().clone()
+    }
+
+    fn verified(&self) -> Option<Verified> {
+        self.verified.as_ref().map(|verified| verified.borrow().clone())
     }
 
     /// Whether the database was reached within the last intervals.
@@ -133,6 +142,7 @@ async fn readyz(State(desk): State<Arc<Desk>>) -> Response {
 
 async fn status(State(desk): State<Arc<Desk>>) -> Response {
     let sight = desk.sight();
+    let waits = |version: &str| sight.waits_for_deploy(version);
     let report = SightReport {
         format: REPORT_FORMAT,
         version: env!("CARGO_PKG_VERSION"),
@@ -142,6 +152,7 @@ async fn status(State(desk): State<Arc<Desk>>) -> Response {
         unreached: sight.unreached(),
         queries_held_back: !desk.loopback,
         snapshot: sight.seen.as_ref().map(|(_, snapshot)| snapshot.as_ref()),
+        verify: desk.verified().map(|verified| verified.report(waits, !desk.loopback)),
     };
     json(StatusCode::OK, &report)
 }

@@ -169,6 +169,8 @@ pub fn snapshot(flights: Vec<Flight>) -> Snapshot {
                 None,
             ),
         ],
+        alerts: Vec::new(),
+        failing_hooks: Vec::new(),
         unseen: vec!["xmin_age: this role may not see it".to_owned()],
     }
 }

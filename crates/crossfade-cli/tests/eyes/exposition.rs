@@ -13,7 +13,8 @@ pub struct Metric {
 }
 
 /// Base units, and what counts things. https://prometheus.io/docs/practices/naming/
-const UNITS: [&str; 9] = ["seconds", "bytes", "ratio", "info", "rows", "total", "steps", "migrations", "waiters"];
+const UNITS: [&str; 10] =
+    ["seconds", "bytes", "ratio", "info", "rows", "total", "steps", "migrations", "waiters", "hooks"];
 
 /// Words for what has no unit: a yes or no, a position, a count of named things.
 const WITHOUT: [&str; 9] = ["obstacles", "up", "active", "paused", "step", "waiting", "limit", "problems", "all"];

@@ -9,4 +9,5 @@ mod exposition;
 mod pty;
 mod scene;
 mod serve;
+mod verifying;
 mod watch;

@@ -128,11 +128,34 @@ impl Scene {
     }
 
     pub fn serve_at(&self, address: &str, token: bool) -> Served {
-        let mut command = self.command(&["serve", "--listen", address, "--interval", "100ms", "--json"]);
+        let mut command = self.serve_command(address, &[]);
         if token {
             command.env("CROSSFADE_SERVE_TOKEN", TOKEN);
         }
         Served::begin(command)
+    }
+
+    /// With further arguments.
+    pub fn serve_with(&self, address: &str, arguments: &[&str]) -> Served {
+        Served::begin(self.serve_command(address, arguments))
+    }
+
+    fn serve_command(&self, address: &str, arguments: &[&str]) -> Command {
+        let mut command = self.command(&["serve", "--listen", address, "--interval", "100ms", "--json"]);
+        command.args(arguments);
+        command
+    }
+
+    /// Writes more into crossfade.toml.
+    pub fn configure(&self, more: &str) {
+        let path = self.folder.path().join("crossfade.toml");
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, format!("{text}{more}")).unwrap();
+    }
+
+    /// What a file of the folder says; nothing where there is none.
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap_or_default()
     }
 }
 

@@ -174,6 +174,12 @@ impl Progress {
             | Event::GivenBack
             | Event::Repaired { .. }
             | Event::FileForgotten => {}
+            Event::Kept { steps } => {
+                for step in (0..*steps).map(StepId) {
+                    self.advance(position, step, Happening::Started)?;
+                    self.advance(position, step, Happening::Succeeded)?;
+                }
+            }
             Event::StepStarted { step } => {
                 self.advance(position, *step, Happening::Started)?;
                 self.error = None;

@@ -76,6 +76,11 @@ pub enum Event {
         /// The error, with its causes.
         error: String,
     },
+    /// The plan before it was mended from a step that had failed on: its first steps are done, and are not run again.
+    Kept {
+        /// How many.
+        steps: u16,
+    },
     /// Nothing was run: it stood in the database already.
     TakenOver {
         /// The tool that ran it, or `baseline`.

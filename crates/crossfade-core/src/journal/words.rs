@@ -14,6 +14,15 @@ impl Event {
                 PlanKind::Up | PlanKind::Backfill => format!("planned: {}", steps(plan)),
                 PlanKind::Down => format!("the way back by its down file is planned: {}", steps(plan)),
             },
+            Event::Kept { steps: 1 } => {
+                format!("step 1 of {} was done before the file was mended, and is not run again", plan.steps.len())
+            }
+            Event::Kept { steps } => {
+                format!(
+                    "steps 1 to {steps} of {} were done before the file was mended, and are not run again",
+                    plan.steps.len()
+                )
+            }
             Event::TakenOver { origin } => match origin.as_str() {
                 "baseline" => "counted as applied (baseline); nothing was run".to_owned(),
                 tool => format!("taken over from {tool} as applied; nothing was run"),
@@ -41,6 +50,7 @@ impl Event {
     pub fn kind(&self) -> &'static str {
         match self {
             Event::PlanRecorded => "plan_recorded",
+            Event::Kept { .. } => "kept",
             Event::TakenOver { .. } => "taken_over",
             Event::GivenBack => "given_back",
             Event::Repaired { .. } => "repaired",
@@ -67,6 +77,7 @@ impl Event {
             | Event::UndoSucceeded { step }
             | Event::UndoFailed { step, .. } => Some(*step),
             Event::PlanRecorded
+            | Event::Kept { .. }
             | Event::TakenOver { .. }
             | Event::GivenBack
             | Event::Repaired { .. }
@@ -113,6 +124,8 @@ mod tests {
         let asked = |request| Event::Requested { request, reason: Some("sale until noon".to_owned()) };
         vec![
             Event::PlanRecorded,
+            Event::Kept { steps: 1 },
+            Event::Kept { steps: 2 },
             Event::TakenOver { origin: "baseline".to_owned() },
             Event::TakenOver { origin: "flyway".to_owned() },
             Event::GivenBack,

@@ -94,6 +94,7 @@ impl Operation for AddColumn {
         self.lower_sequence(steps);
         let name = Ident::new(self.column.name.as_str());
         let until = if self.from_default { Until::Verified } else { Until::Contract };
+        let default = self.later_default.as_ref().or(self.column.default.as_ref());
         steps.add_column(&self.table.name, self.column.bare.clone());
         if self.sequence.is_none() {
             steps.preflight(preflight_up(&self.table, &self.up, &self.column.type_name, self.span));
@@ -107,6 +108,8 @@ impl Operation for AddColumn {
                     name: name.clone(),
                     type_name: self.column.type_name.clone(),
                     up: self.up.clone(),
+                    default: None,
+                    not_null: false,
                 }],
                 until,
                 mend: Vec::new(),
@@ -114,7 +117,6 @@ impl Operation for AddColumn {
                 counts: self.sequence.is_some(),
             },
         );
-        let default = self.later_default.as_ref().or(self.column.default.as_ref());
         let set_default = default.map(|default| {
             sql!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", self.table.name, name, default.over_table())
         });

@@ -1,5 +1,7 @@
 //! ADD CHECK and ADD FOREIGN KEY on an existing table: NOT VALID first, then VALIDATE under a weak lock.
 
+use std::collections::BTreeSet;
+
 use super::Operation;
 use super::Role;
 use super::foreign_key::take_over_locks;
@@ -69,7 +71,7 @@ impl Operation for AddConstraint {
         let table = &self.table;
         // A column that this file adds may have no value yet; with one, the constraint can be proven.
         let new = self.constraint.columns.iter().any(|column| table.column(column).is_none());
-        let phase = if new { Phase::Migrate } else { Phase::Expand };
+        let phase = if new || self.waits_for_a_key(cx.catalog) { Phase::Migrate } else { Phase::Expand };
         let mut locks = Vec::new();
         match &self.constraint.form {
             ConstraintForm::ForeignKey(key) if self.is_leafwise(cx) => {
@@ -135,6 +137,21 @@ fn help() -> String {
 }
 
 impl AddConstraint {
+    /// Whether it points to a key that the same file makes, which is built in migrate.
+    fn waits_for_a_key(&self, catalog: &Catalog) -> bool {
+        let ConstraintForm::ForeignKey(key) = &self.constraint.form else { return false };
+        let Some(referenced) = key.references.as_ref().and_then(|name| catalog.resolve(name)) else { return false };
+        let columns: BTreeSet<&str> = match key.referenced_columns.as_slice() {
+            [] => return referenced.key().is_empty(),
+            given => given.iter().map(String::as_str).collect(),
+        };
+        let is_there = referenced.indexes.iter().any(|index| {
+            let own: BTreeSet<&str> = index.columns.iter().map(String::as_str).collect();
+            index.unique && index.valid && own.is_superset(&columns)
+        });
+        !is_there
+    }
+
     /// Before PostgreSQL 18 a partitioned table can't have a foreign key NOT VALID.
     fn is_leafwise(&self, cx: &PlanContext<'_>) -> bool {
         self.table.kind == TableKind::Partitioned && cx.catalog.major() < 18

@@ -66,10 +66,14 @@ impl AddKey {
             let name = Ident::new(self.name.as_str());
             return vec![(self.table.clone(), if self.replaces { cx.own_name("ix", &self.name) } else { name })];
         }
+        self.partitions(steps.now())
+    }
+
+    fn partitions(&self, now: &Catalog) -> Vec<(Table, Ident)> {
         let label = if self.primary { Label::PrimaryKey } else { Label::Unique };
-        let columns = self.key.index.column_names(cx.catalog.major());
-        let mut names = Names::of(steps.now());
-        let leaves = cx.catalog.leaves(&self.table).into_iter();
+        let columns = self.key.index.column_names(now.major());
+        let mut names = Names::of(now);
+        let leaves = now.leaves(&self.table).into_iter();
         leaves.map(|leaf| (leaf.clone(), names.choose(&leaf.name, &columns, label))).collect()
     }
 
@@ -223,28 +227,35 @@ impl Operation for AddKey {
     }
 
     fn project(&self, catalog: &mut Catalog) {
-        let tree: Vec<_> = catalog.tree(&self.table).into_iter().map(|relation| relation.name.clone()).collect();
         if self.primary {
-            for relation in catalog.tables.iter_mut().filter(|relation| tree.contains(&relation.name)) {
-                for column in relation.columns.iter_mut().filter(|column| self.columns.contains(&column.name)) {
-                    column.not_null = true;
-                }
+            for column in &self.columns {
+                super::not_null::in_model(catalog, &self.table, column);
             }
         }
-        let Some(table) = catalog.tables.iter_mut().find(|table| table.name == self.table.name) else { return };
-        let Some(definition) = self.key.index.clone().named(&Ident::new(self.name.as_str())).on(&table.name).to_sql()
-        else {
-            return;
+        let root = TableName { schema: self.table.name.schema.clone(), name: Ident::new(self.name.as_str()) };
+        let below = match self.table.kind {
+            TableKind::Partitioned => self.partitions(catalog),
+            _ => Vec::new(),
         };
-        table.indexes.push(Index {
-            name: self.name.clone(),
-            definition: ServerText::from_server(definition.as_str()),
-            columns: self.key.index.columns(),
-            unique: true,
-            primary: self.primary,
-            constraint: Some(self.name.clone()),
-            ..Index::default()
-        });
+        let below = below.into_iter().map(|(leaf, name)| (leaf.name, name, Some(root.clone())));
+        for (name, index, attached_to) in
+            std::iter::once((self.table.name.clone(), root.name.clone(), None)).chain(below)
+        {
+            let Some(table) = catalog.tables.iter_mut().find(|table| table.name == name) else { continue };
+            let Some(definition) = self.key.index.clone().named(&index).on(&name).to_sql() else { continue };
+            table.indexes.push(Index {
+                name: index.as_str().to_owned(),
+                definition: ServerText::from_server(definition.as_str()),
+                columns: self.key.index.columns(),
+                unique: true,
+                primary: self.primary,
+                valid: true,
+                constraint: Some(index.as_str().to_owned()),
+                attached_to,
+                ..Index::default()
+            });
+        }
+        let Some(table) = catalog.tables.iter_mut().find(|table| table.name == self.table.name) else { return };
         table.constraints.push(Constraint {
             name: self.name.clone(),
             kind: if self.primary { ConstraintKind::PrimaryKey } else { ConstraintKind::Unique },

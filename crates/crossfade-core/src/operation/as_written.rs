@@ -3,6 +3,7 @@
 use super::Operation;
 use super::Role;
 use super::foreign_key::ForeignKey;
+use super::undo::way_back;
 use crate::catalog::Catalog;
 use crate::catalog::Column;
 use crate::catalog::Table;
@@ -13,21 +14,15 @@ use crate::lock::TableLock;
 use crate::migration::Statement;
 use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
-use crate::sql;
 use crate::sql::AlterCommand;
-use crate::sql::Commented;
-use crate::sql::Ident;
-use crate::sql::Literal;
 use crate::sql::Made;
 use crate::sql::ObjectKind;
 use crate::sql::ObjectRef;
 use crate::sql::Sql;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
-use crate::sql::commented;
 use crate::sql::made_by;
 use crate::sql::own_not_null;
-use crate::sql::written;
 use crate::step::Claim;
 use crate::step::Concurrently;
 use crate::step::Phase;
@@ -175,15 +170,7 @@ pub(crate) fn as_written(
         locks.push(TableLock::new(table, LockMode::AccessExclusive));
     }
     locks.sort();
-    let stays = matches!(made_by(&statement.parsed), Some(Made::EnumValue(_)));
-    let undo = statement.undo.clone().or_else(|| undo(cx.catalog, &statement.parsed.kind));
-    // PostgreSQL can't take a value away from an enum, and one that nobody uses harms nobody.
-    let undo = undo.or_else(|| stays.then(|| sql!("/* the new value stays in the enum */")));
-    let undo = undo.or_else(|| uncomment(cx, statement));
-    let undo = undo.map(|undo| {
-        let locks = undo_locks(cx, &statement.parsed.kind, &undo);
-        (undo, locks)
-    });
+    let undo = way_back(cx, statement);
     let at = Some(statement.parsed.span);
     let rows = statement.parsed.rows_behind.map(|span| span.of(&cx.migration.text).to_owned());
     let phase = statement.phase.unwrap_or(Phase::Expand);
@@ -216,7 +203,7 @@ pub(super) fn summary(statement: &Statement) -> String {
 
 /// The locks on existing tables that keep writers or vacuum out, with what they reach below a partitioned table. A view is left out: the
 /// server does not lock every kind of it by name.
-fn table_locks(cx: &PlanContext<'_>, touched: Vec<(ObjectRef, LockMode)>) -> Vec<TableLock> {
+pub(super) fn table_locks(cx: &PlanContext<'_>, touched: Vec<(ObjectRef, LockMode)>) -> Vec<TableLock> {
     let mut locks: Vec<TableLock> = Vec::new();
     for (name, mode) in touched.into_iter().filter(|(_, mode)| *mode > LockMode::RowExclusive) {
         let table = cx.catalog.resolve(&name).or_else(|| cx.catalog.index(&name).map(|(table, _)| table));
@@ -268,19 +255,6 @@ fn dropped_foreign_keys(catalog: &Catalog, kind: &StatementKind) -> Vec<TableNam
         | StatementKind::Other { .. } => false,
     };
     ForeignKey::all(catalog).filter(drops).flat_map(|key| key.tables(catalog)).collect()
-}
-
-/// What the way back of a statement locks. Dropping a table drops the triggers of its foreign keys from the tables that they point to, which
-/// takes ACCESS EXCLUSIVE there (measured: reference lint-rules A13, 7); so does dropping a foreign key, a column or an index.
-pub(super) fn undo_locks(cx: &PlanContext<'_>, kind: &StatementKind, undo: &Sql) -> Vec<TableLock> {
-    let strongest = |(table, _): (ObjectRef, LockMode)| (table, LockMode::AccessExclusive);
-    let mut touched: Vec<(ObjectRef, LockMode)> =
-        touches(kind).1.into_iter().filter(|(_, mode)| *mode > LockMode::RowExclusive).map(strongest).collect();
-    if let Ok(file) = crate::sql::parse_file(undo.as_str()) {
-        touched.extend(file.statements.iter().flat_map(|statement| touches(&statement.kind).1));
-    }
-    touched.sort_by(|(a, first), (b, second)| a.cmp(b).then(second.cmp(first)));
-    table_locks(cx, touched)
 }
 
 /// The tables that a statement locks, and how. Source: measured lock modes, reference lint-rules A1 to A9.
@@ -349,129 +323,5 @@ pub(super) fn touches(kind: &StatementKind) -> (String, Vec<(ObjectRef, LockMode
         StatementKind::Other { what, touches, .. } => (what.clone(), touches.clone()),
         StatementKind::NotInTransaction { what, touches, .. } => ((*what).to_owned(), touches.clone()),
         StatementKind::Transaction(_) | StatementKind::CopyFromStdin { .. } => ("statement".to_owned(), Vec::new()),
-    }
-}
-
-/// The comment from before. One on something that the file makes goes with it.
-fn uncomment(cx: &PlanContext<'_>, statement: &Statement) -> Option<Sql> {
-    let text = |comment: &Option<String>| match comment {
-        Some(comment) => sql!("{}", Literal(comment.clone())),
-        None => sql!("NULL"),
-    };
-    let (name, column) = match commented(&statement.parsed)? {
-        Commented::Table(name) => (name, None),
-        Commented::Column(name, column) => (name, Some(column)),
-    };
-    let goes_along = || sql!("/* the comment goes with what it is on */");
-    let Some(table) = cx.catalog.resolve(&name) else { return Some(goes_along()) };
-    let Some(column) = column else {
-        return Some(sql!("COMMENT ON TABLE {} IS {}", table.name, text(&table.comment)));
-    };
-    let renamed = cx.migration.statements.iter().find_map(|other| match &other.parsed.kind {
-        StatementKind::RenameColumn { table: of, from, to, .. }
-            if *to == column && cx.catalog.resolve(of).is_some_and(|found| found.name == table.name) =>
-        {
-            table.column(from)
-        }
-        _ => None,
-    });
-    Some(match table.column(&column).or(renamed) {
-        Some(known) => {
-            let column = Ident::new(column.as_str());
-            sql!("COMMENT ON COLUMN {}.{} IS {}", table.name, column, text(&known.comment))
-        }
-        None => goes_along(),
-    })
-}
-
-/// What undoes a statement, where that follows from its text and the schema.
-pub(super) fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
-    match kind {
-        StatementKind::CreateTable { name, if_not_exists: false, parents, bound, .. } => {
-            let drop = sql!("DROP TABLE {}", written(name));
-            // A partition that foreign keys may point to must be detached before it can be dropped.
-            let detached =
-                parents.first().filter(|_| bound.is_some()).filter(|parent| may_be_referenced(catalog, parent));
-            Some(match detached {
-                Some(parent) => {
-                    sql!("ALTER TABLE {} DETACH PARTITION {}; {}", written(parent), written(name), drop)
-                }
-                None => drop,
-            })
-        }
-        StatementKind::AlterTable { table, if_exists: false, commands, .. } => {
-            let drops: Option<Vec<Sql>> =
-                commands.iter().rev().map(|command| undo_command(catalog.resolve(table), command)).collect();
-            Some(sql!("ALTER TABLE {} {}", written(table), Sql::join(drops?, ", ")))
-        }
-        StatementKind::CreateIndex(index) if !index.if_not_exists => {
-            let name = ObjectRef { schema: index.table.schema.clone(), name: index.name.clone()? };
-            Some(sql!("DROP INDEX {}", written(&name)))
-        }
-        StatementKind::Other { undo, .. } => undo.clone(),
-        StatementKind::CreateTable { .. }
-        | StatementKind::AlterTable { .. }
-        | StatementKind::CreateIndex(_)
-        | StatementKind::RenameColumn { .. }
-        | StatementKind::Drop { .. }
-        | StatementKind::Move { .. }
-        | StatementKind::DropIndex { .. }
-        | StatementKind::Update(_)
-        | StatementKind::Transaction(_)
-        | StatementKind::NotInTransaction { .. }
-        | StatementKind::CopyFromStdin { .. } => None,
-    }
-}
-
-/// Whether foreign keys point to a table, or to what it is a part of; of one that the file makes that can't be told.
-fn may_be_referenced(catalog: &Catalog, table: &ObjectRef) -> bool {
-    let mut above = catalog.resolve(table);
-    if above.is_none() {
-        return true;
-    }
-    while let Some(table) = above {
-        if ForeignKey::all(catalog).any(|key| *key.references == table.name) {
-            return true;
-        }
-        above = table.partition_of.as_ref().and_then(|parent| catalog.table(parent));
-    }
-    false
-}
-
-/// What undoes one part of an ALTER TABLE.
-fn undo_command(table: Option<&Table>, command: &AlterCommand) -> Option<Sql> {
-    let known = |column: &str| table.and_then(|table| table.column(column));
-    match command {
-        AlterCommand::AddColumn { column, if_not_exists: false } => {
-            Some(sql!("DROP COLUMN {}", Ident::new(column.name.as_str())))
-        }
-        AlterCommand::SetDefault { column, .. } => {
-            let name = Ident::new(column.as_str());
-            Some(match &known(column)?.default {
-                Some(default) => sql!("ALTER COLUMN {} SET DEFAULT {}", name, default.expression),
-                None => sql!("ALTER COLUMN {} DROP DEFAULT", name),
-            })
-        }
-        AlterCommand::DropNotNull { column } => {
-            let was = known(column)?.not_null;
-            let name = Ident::new(column.as_str());
-            Some(if was {
-                sql!("ALTER COLUMN {} SET NOT NULL", name)
-            } else {
-                sql!("ALTER COLUMN {} DROP NOT NULL", name)
-            })
-        }
-        AlterCommand::AddConstraint(constraint) => {
-            let name = Ident::new(constraint.name.as_deref()?);
-            Some(sql!("DROP CONSTRAINT {}", name))
-        }
-        AlterCommand::AttachPartition { partition, .. } => Some(sql!("DETACH PARTITION {}", written(partition))),
-        AlterCommand::AddColumn { .. }
-        | AlterCommand::DropColumn { .. }
-        | AlterCommand::AlterType { .. }
-        | AlterCommand::SetNotNull { .. }
-        | AlterCommand::DetachPartition { .. }
-        | AlterCommand::DropConstraint { .. }
-        | AlterCommand::Other { .. } => None,
     }
 }

@@ -60,7 +60,7 @@ impl ChangeRows {
     /// The undo as it is written, in one transaction.
     fn undo_at_once(&self, cx: &PlanContext<'_>) -> Option<Action> {
         let undo = self.statement.undo.as_ref()?;
-        let lock_first = super::as_written::undo_locks(cx, &self.statement.parsed.kind, undo);
+        let lock_first = super::undo::undo_locks(cx, &self.statement.parsed.kind, undo);
         Some(Action::Ddl(Ddl { lock_first, statements: vec![undo.clone().into()], as_written: true }))
     }
 

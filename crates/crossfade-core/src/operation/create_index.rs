@@ -40,6 +40,8 @@ pub(super) struct BuildIndex {
     pub table: Table,
     pub index: CreateIndex,
     pub span: Span,
+    /// Whether the file drops an index of this name before.
+    pub again: bool,
 }
 
 impl BuildIndex {
@@ -54,7 +56,8 @@ impl BuildIndex {
     }
 
     fn is_there(&self) -> bool {
-        let there = self.table.indexes.iter().find(|index| Some(&index.name) == self.index.name.as_ref());
+        let named = |index: &&Index| !self.again && Some(&index.name) == self.index.name.as_ref();
+        let there = self.table.indexes.iter().find(named);
         there.is_some_and(|index| index.valid)
     }
 }

@@ -83,22 +83,7 @@ impl Operation for DropIndex {
             return self.lower_whole(cx, steps);
         }
         let index = TableName { schema: self.table.name.schema.clone(), name: Ident::new(self.index.name.as_str()) };
-        let again = IndexDefinition::parse(&self.index.definition)
-            .and_then(|definition| definition.on(&self.table.name).concurrently(true).to_sql());
-        let undo = again.map(|run| Concurrently {
-            run,
-            probe: Probe::IndexIsValid { index: index.clone(), table: self.table.name.clone(), definition: None },
-        });
-        steps.concurrently(
-            Phase::Migrate,
-            &self.table.name,
-            format!("drop index {} of {}", self.index.name, self.table.name),
-            Concurrently {
-                run: sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", index),
-                probe: Probe::IndexIsGone { index },
-            },
-            undo,
-        );
+        self.drop_as(steps, &index);
     }
 
     fn project(&self, catalog: &mut Catalog) {
@@ -115,6 +100,46 @@ impl Operation for DropIndex {
 }
 
 impl DropIndex {
+    /// Drops it under the name that it has by then.
+    pub(super) fn drop_as(&self, steps: &mut StepsBuilder<'_>, index: &TableName) {
+        let table = &self.table.name;
+        let mut marks = Vec::new();
+        let comment = self.index.comment.as_ref();
+        marks.extend(comment.map(|comment| sql!("COMMENT ON INDEX {} IS {}", index, Literal(comment.clone()))));
+        if self.index.replica_identity {
+            marks.push(sql!("ALTER TABLE {} REPLICA IDENTITY USING INDEX {}", table, index.name));
+        }
+        if self.index.clustered {
+            marks.push(sql!("ALTER TABLE {} CLUSTER ON {}", table, index.name));
+        }
+        if !marks.is_empty() {
+            let lock_first = vec![TableLock::only(table.clone(), LockMode::AccessExclusive)];
+            let statements = marks.into_iter().map(Statement::from).collect();
+            steps.undo_only(
+                Phase::Migrate,
+                format!("on the way back: what is said of {} of {table}", self.index.name),
+                Action::Ddl(Ddl { lock_first: lock_first.clone(), statements, as_written: false }),
+                lock_first,
+            );
+        }
+        let again = IndexDefinition::parse(&self.index.definition)
+            .and_then(|definition| definition.named(&index.name).on(table).concurrently(true).to_sql());
+        let undo = again.map(|run| Concurrently {
+            run,
+            probe: Probe::IndexIsValid { index: index.clone(), table: table.clone(), definition: None },
+        });
+        steps.concurrently(
+            Phase::Migrate,
+            table,
+            format!("drop index {} of {table}", self.index.name),
+            Concurrently {
+                run: sql!("DROP INDEX CONCURRENTLY IF EXISTS {}", index),
+                probe: Probe::IndexIsGone { index: index.clone() },
+            },
+            undo,
+        );
+    }
+
     /// The index of a partitioned table can't be dropped CONCURRENTLY: one short transaction takes it, with all of its parts. On the way back the
     /// parts are built as they were, under their names.
     fn lower_whole(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {

@@ -82,11 +82,7 @@ impl Operation for MendNotNull {
     }
 
     fn project(&self, catalog: &mut Catalog) {
-        let table = catalog.tables.iter_mut().find(|table| table.name == self.table.name);
-        if let Some(column) = table.and_then(|table| table.columns.iter_mut().find(|column| column.name == self.column))
-        {
-            column.not_null = true;
-        }
+        super::not_null::in_model(catalog, &self.table, &self.column);
     }
 
     fn claims(&self) -> Vec<Claim> {

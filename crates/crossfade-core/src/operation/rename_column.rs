@@ -49,6 +49,10 @@ pub(super) struct RenameColumn {
     pub span: Span,
     /// Every rename of this table in the file: an index over two of them is copied once, over both.
     pub together: BTreeMap<String, String>,
+    /// The default that the file gives to it, or that it has none any more.
+    pub default: Option<Option<Expr>>,
+    /// The view of the table under the name that the file gives it.
+    pub stand_in: Option<TableName>,
 }
 
 impl Operation for RenameColumn {
@@ -69,7 +73,10 @@ impl Operation for RenameColumn {
     }
 
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
-        let Some(column) = self.table.column(&self.from) else { return };
+        // What the file makes on the column in front of the rename goes with it, too.
+        let now = steps.now().clone();
+        let Some(here) = now.table(&self.table.name) else { return };
+        let Some(column) = here.column(&self.from) else { return };
         let (from, to) = (Ident::new(self.from.as_str()), Ident::new(self.to.as_str()));
         let table = &self.table.name;
         let collation =
@@ -84,6 +91,8 @@ impl Operation for RenameColumn {
                     name: to.clone(),
                     type_name: sql!("{}", column.type_name),
                     up: Expr::column(&self.from),
+                    default: self.default.clone().flatten().filter(|default| !default.is_null()),
+                    not_null: false,
                 }],
                 until: Until::Contract,
                 mend: Vec::new(),
@@ -91,22 +100,27 @@ impl Operation for RenameColumn {
                 counts: false,
             },
         );
-        for leaf in cx.catalog.leaves(&self.table) {
+        for leaf in now.leaves(here) {
             copy_indexes(cx, leaf, &self.from, &self.together, steps);
         }
-        let unused = self.unused(cx);
+        let unused = self.unused(cx, now.leaves(here));
         let still = guard(&unused);
         steps.early_assert(Phase::Contract, unused);
-        steps.contract(
-            table,
-            format!("drop the copy, rename {from} of {table} to {to}"),
-            vec![
-                still,
-                sql!("ALTER TABLE {} DROP COLUMN {}", table, to),
-                sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, from, to),
-            ],
-            vec![sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, to, from)],
-        );
+        let mut go = vec![
+            still,
+            sql!("ALTER TABLE {} DROP COLUMN {}", table, to),
+            sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, from, to),
+        ];
+        let mut back = vec![sql!("ALTER TABLE {} RENAME COLUMN {} TO {}", table, to, from)];
+        if let Some(default) = &self.default {
+            let of = |name: &Ident, default: Option<Sql>| match default {
+                Some(default) => sql!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", table, name, default),
+                None => sql!("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", table, name),
+            };
+            go.push(of(&to, default.as_ref().map(Expr::over_table)));
+            back.push(of(&from, column.default.as_ref().map(|default| sql!("{}", default.expression))));
+        }
+        steps.contract(table, format!("drop the copy, rename {from} of {table} to {to}"), go, back);
     }
 
     fn project(&self, catalog: &mut Catalog) {
@@ -124,13 +138,12 @@ impl Operation for RenameColumn {
 
 impl RenameColumn {
     /// What somebody has made on the copy would go with it.
-    fn unused(&self, cx: &PlanContext<'_>) -> Assert {
+    fn unused(&self, cx: &PlanContext<'_>, leaves: Vec<&Table>) -> Assert {
         let (table, to) = (&self.table.name, Ident::new(self.to.as_str()));
         let (whole, copy) = (Literal(sql!("{}", table).to_string()), Literal(self.to.clone()));
         let (from, name, place) = (sql!("{}", Ident::new(self.from.as_str())), sql!("{}", to), sql!("{}", table));
         let says = Literal(format!(" is on {name} of {place}, a copy that goes"));
-        let leaves = cx.catalog.leaves(&self.table).into_iter();
-        let own = leaves.flat_map(|leaf| {
+        let own = leaves.into_iter().flat_map(|leaf| {
             let own = |index: &Index| (leaf.name.schema.clone(), cx.own_name("ix", &index.name));
             leaf.indexes_on(&self.from).map(own).collect::<Vec<_>>()
         });
@@ -138,6 +151,13 @@ impl RenameColumn {
             sql!("({}, {})", Literal(schema.as_str().to_owned()), Literal(name.as_str().to_owned()))
         });
         let own = Sql::join(std::iter::once(sql!("('', '')")).chain(own), ", ");
+        let ours = self.stand_in.as_ref().map(|view| {
+            sql!(
+                " AND NOT EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass \
+                 AND r.oid = d.objid AND r.ev_class = pg_catalog.to_regclass({}))",
+                Literal(sql!("{}", view).to_string())
+            )
+        });
         // NOT NULL is a constraint from PostgreSQL 18 on, and a mark of the column before; here it is the mark.
         let query = sql!(
             "WITH copies AS (SELECT a.attrelid, a.attnum, a.attnotnull FROM pg_catalog.pg_attribute AS a \
@@ -151,7 +171,7 @@ impl RenameColumn {
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass \
              AND g.oid = d.objid AND pg_catalog.starts_with(g.tgname::pg_catalog.text, {})) \
              AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint AS k WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass \
-             AND k.oid = d.objid AND k.contype = 'n') \
+             AND k.oid = d.objid AND k.contype = 'n'){} \
              UNION SELECT 'NOT NULL' || {} FROM copies WHERE attnotnull ORDER BY 1",
             whole,
             whole,
@@ -159,6 +179,7 @@ impl RenameColumn {
             says,
             own,
             Literal(TRIGGERS.to_owned()),
+            ours.unwrap_or_else(Sql::empty),
             says
         );
         Assert {
@@ -198,8 +219,8 @@ fn copy_indexes(
         return;
     }
     for index in leaf.indexes_on(from).filter(|index| index.valid) {
-        let first = names.keys().find(|name| index.columns.contains(name));
-        if first.is_some_and(|first| first != from) {
+        // With the first of its columns that the file renames, it is copied over all of them.
+        if names.values().any(|name| index.columns.contains(name)) {
             continue;
         }
         let own = cx.own_name("ix", &index.name);

@@ -6,6 +6,7 @@ use super::whole::destination;
 use super::whole::grant;
 use super::whole::kind_of;
 use super::whole::moved;
+use super::whole::name_taken;
 use super::whole::rename;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
@@ -13,6 +14,7 @@ use crate::catalog::TableKind;
 use crate::finding::Finding;
 use crate::lock::LockMode;
 use crate::lock::TableLock;
+use crate::plan::Around;
 use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
 use crate::sql;
@@ -38,8 +40,8 @@ impl RenameRelation {
     }
 
     /// The view that new code uses until contract, with the rights of what it shows.
-    fn stand_in(&self) -> Vec<Sql> {
-        let (table, view) = (&self.table, self.target());
+    fn stand_in(&self, table: &Table) -> Vec<Sql> {
+        let view = self.target();
         // Row security goes by who asks. Without it the view's own rights decide: as invoker, one would need those on all its columns.
         let options = if table.row_security { sql!(" WITH (security_invoker = true)") } else { sql!("") };
         let columns = table.columns.iter().map(|column| sql!("{}", Ident::new(column.name.as_str())));
@@ -76,18 +78,7 @@ impl Operation for RenameRelation {
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
         let mut findings = Vec::new();
         let (name, target) = (&self.table.name, self.target());
-        let taken = cx.catalog.table(&target).is_some()
-            || cx.catalog.objects.iter().any(|object| object.kind != "function" && object.name == target)
-            || cx.catalog.tables.iter().any(|table| {
-                table.name.schema == target.schema
-                    && table.indexes.iter().any(|index| index.name == target.name.as_str())
-            });
-        if taken {
-            findings.push(
-                Finding::error("name-taken", self.span, format!("there is already something of the name {target}"))
-                    .help("take another name, or drop what has it first, in a migration of its own"),
-            );
-        }
+        findings.extend(name_taken(cx.catalog, &target, self.span, |object| object.kind != "function"));
         let by_column = self.table.columns.iter().any(|column| !column.grants.is_empty());
         if self.table.row_security && (cx.catalog.major() < 15 || by_column) {
             let why = if by_column {
@@ -111,7 +102,16 @@ impl Operation for RenameRelation {
         let (from, to, kind) = (&self.table.name, self.target(), kind_of(&self.table));
         let drop = sql!("DROP VIEW IF EXISTS {}", to);
         let says = format!("make {to}, a view of {from} with its rights");
-        steps.late(Phase::Expand, says, (Vec::new(), self.stand_in()), Some((Vec::new(), vec![drop.clone()])));
+        // Columns that the file renames have their new names in it.
+        let now = steps.now().table(from).unwrap_or(&self.table).clone();
+        let made = self.stand_in(&now);
+        steps.late(Phase::Expand, says, (Vec::new(), made), Some((Vec::new(), vec![drop.clone()])));
+        if now.columns.iter().zip(&self.table.columns).any(|(now, before)| now.name != before.name) {
+            // It shows copies, which go in the transaction that gives the columns themselves these names.
+            steps.contract_renames(from, &to);
+            let go = Around { first: vec![drop], last: vec![moved(kind, from, &to)] };
+            return steps.contract_around(from, go, Around { first: vec![moved(kind, &to, from)], last: Vec::new() });
+        }
         let there = (self.locks(cx, &[&to, from]), vec![drop, moved(kind, from, &to)]);
         let back = (self.locks(cx, &[&to]), vec![moved(kind, &to, from)]);
         steps.late(Phase::Contract, format!("drop the view, make {from} be {to}"), there, Some(back));

@@ -2,6 +2,7 @@
 
 use super::Operation;
 use super::claim;
+use super::not_null;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
 use crate::finding::Finding;
@@ -11,7 +12,6 @@ use crate::plan::StepsBuilder;
 use crate::sql;
 use crate::sql::Ident;
 use crate::sql::Span;
-use crate::step::Assert;
 use crate::step::Claim;
 use crate::step::Phase;
 use crate::step::Validate;
@@ -21,6 +21,8 @@ use crate::step::Validate;
 pub(super) struct SetNotNull {
     pub table: Table,
     pub column: String,
+    /// Whether the file changes rows of the table before.
+    pub changed_before: bool,
     pub span: Span,
 }
 
@@ -30,28 +32,18 @@ impl Operation for SetNotNull {
     }
 
     fn check(&self, _: &PlanContext<'_>) -> Vec<Finding> {
-        let message = format!("code that still writes NULL to {}.{} fails from now on", self.table.name, self.column);
-        vec![
-            Finding::warning("new-write-restriction", self.span, message)
-                .help("with `-- crossfade: up EXPR` in front of it, NULLs are mended until contract"),
-        ]
+        let finding = not_null::refuses_nulls(&self.table, &self.column, self.span);
+        vec![finding.help("with `-- crossfade: up EXPR` in front of it, NULLs are mended until contract")]
     }
 
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
         let name = Ident::new(self.column.as_str());
         let table = &self.table;
         let check = cx.own_name("nn", &self.column);
-        steps.assert_first(Assert {
-            query: sql!(
-                "SELECT {} || count(*) || ' of its rows' FROM {} WHERE {} IS NULL HAVING count(*) > 0",
-                crate::sql::Literal(format!("{}.{} is NULL in ", table.name, self.column)),
-                table.name,
-                name
-            ),
-            message: format!("{}.{} holds no NULL", table.name, self.column),
-            help: "write `-- crossfade: up EXPR` in front of SET NOT NULL, with the value that these rows shall have"
-                .to_owned(),
-        });
+        let help = "write `-- crossfade: up EXPR` in front of SET NOT NULL, with the value that these rows shall have";
+        if !self.changed_before {
+            steps.assert_first(not_null::holds_none(&table.name, &self.column, help));
+        }
         steps.ddl(
             Phase::Expand,
             table,
@@ -83,11 +75,7 @@ impl Operation for SetNotNull {
     }
 
     fn project(&self, catalog: &mut Catalog) {
-        let table = catalog.tables.iter_mut().find(|table| table.name == self.table.name);
-        if let Some(column) = table.and_then(|table| table.columns.iter_mut().find(|column| column.name == self.column))
-        {
-            column.not_null = true;
-        }
+        not_null::in_model(catalog, &self.table, &self.column);
     }
 
     fn claims(&self) -> Vec<Claim> {

@@ -5,10 +5,13 @@ use std::collections::BTreeSet;
 use super::cleared::Cleared;
 use crate::catalog::Catalog;
 use crate::catalog::Column;
+use crate::catalog::Constraint;
 use crate::catalog::Dependent;
 use crate::catalog::Grant;
+use crate::catalog::Object;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
+use crate::finding::Finding;
 use crate::plan::PlanContext;
 use crate::sql;
 use crate::sql::Destination;
@@ -19,6 +22,7 @@ use crate::sql::MAX_IDENT_BYTES;
 use crate::sql::ObjectKind;
 use crate::sql::ObjectRef;
 use crate::sql::ServerText;
+use crate::sql::Span;
 use crate::sql::Sql;
 use crate::sql::TableName;
 use crate::sql::cut;
@@ -75,6 +79,12 @@ pub(super) fn remove(catalog: &mut Catalog, gone: &BTreeSet<TableName>) {
     }
 }
 
+/// The comment of a constraint that is made again.
+pub(super) fn constraint_comment(table: &Table, constraint: &Constraint) -> Option<Sql> {
+    let (name, comment) = (Ident::new(constraint.name.as_str()), constraint.comment.clone()?);
+    Some(sql!("COMMENT ON CONSTRAINT {} ON {} IS {}", name, table.name, Literal(comment)))
+}
+
 /// Gives a right on a relation, or on one column of it.
 pub(super) fn grant(grant: &Grant, column: Option<&Ident>, relation: &TableName) -> Sql {
     let grantee = grant.grantee.as_ref().map(|role| sql!("{}", Ident::new(role.as_str())));
@@ -109,9 +119,28 @@ pub(crate) fn destination(from: &TableName, to: &Destination) -> TableName {
     }
 }
 
+/// What is against a new name of something that tables and indexes share their names with, where `is_taken_by` says of each other object whether it does.
+pub(super) fn name_taken(
+    catalog: &Catalog,
+    target: &TableName,
+    span: Span,
+    is_taken_by: impl Fn(&Object) -> bool,
+) -> Option<Finding> {
+    let in_schema = |table: &&Table| table.name.schema == target.schema;
+    let mut indexes = catalog.tables.iter().filter(in_schema).flat_map(|table| &table.indexes);
+    let taken = catalog.table(target).is_some()
+        || catalog.objects.iter().any(|object| object.name == *target && is_taken_by(object))
+        || indexes.any(|index| index.name == target.name.as_str());
+    let finding = || {
+        Finding::error("name-taken", span, format!("there is already something of the name {target}"))
+            .help("take another name, or drop what has it first, in a migration of its own")
+    };
+    taken.then(finding)
+}
+
 /// The full name that the server rendered, where it is one.
 fn named_at(text: &str) -> Option<TableName> {
-    let file = crate::sql::parse_file(&format!("SELECT NULL::{text}")).ok()?;
+    let file = crate::sql::parse_file(sql!("SELECT NULL::{}", ServerText::from_server(text)).as_str()).ok()?;
     let names = crate::sql::named_types(&file.statements.first()?.text);
     let ObjectRef { schema, name } = names.into_iter().next()?;
     Some(TableName::new(schema?, name))
@@ -126,6 +155,25 @@ pub(super) fn guard(assert: &Assert) -> Sql {
         Literal(assert.help.clone())
     );
     sql!("DO {}", DollarQuoted(body))
+}
+
+/// No trigger function of another migration has one of these in its text: each write would fail once the name is gone.
+pub(super) fn unnamed_elsewhere(cx: &PlanContext<'_>, what: &str, texts: Vec<String>) -> Assert {
+    let has = texts.into_iter().map(|text| sql!("pg_catalog.strpos(p.prosrc, {}) > 0", Literal(text)));
+    Assert {
+        query: sql!(
+            "SELECT p.oid::pg_catalog.regproc::pg_catalog.text || ' has the old name in its text' FROM pg_catalog.pg_proc AS p \
+             JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace WHERE n.nspname = {} \
+             AND pg_catalog.starts_with(p.proname::pg_catalog.text, 'sync_') \
+             AND NOT pg_catalog.starts_with(p.proname::pg_catalog.text, {}) AND ({}) ORDER BY 1",
+            Literal(cx.policy.schema.as_str().to_owned()),
+            Literal(format!("sync_{}_", cx.migration.version)),
+            Sql::join(has, " OR ")
+        ),
+        message: format!("no trigger of another migration names {what} that gets another name"),
+        help: "finish that migration first (contract and purge), or roll it back; then run `crossfade contract` again"
+            .to_owned(),
+    }
 }
 
 /// The type of a column, or that of its elements, where it is none of the system's.

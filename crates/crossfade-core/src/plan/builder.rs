@@ -82,6 +82,8 @@ struct Contract {
     around: Around,
     around_undo: Around,
     locks: Vec<TableLock>,
+    /// Tables that it renames, with their new names: until then those of views of them.
+    renames: Vec<(TableName, TableName)>,
     /// What only matters on the way back, in the order of the plan: the last is done first.
     way_back: Vec<(String, Action, Vec<TableLock>)>,
 }
@@ -103,6 +105,8 @@ struct Sync {
     /// What contract locks beside the table, and the tables that are contracted in the same transaction.
     contract_locks: Vec<TableLock>,
     contract_with: Vec<TableName>,
+    /// The name that contract gives to the table; until then it is that of a view of it.
+    contract_renames: Option<TableName>,
     way_back: Vec<(String, Action, Vec<TableLock>)>,
 }
 
@@ -121,6 +125,7 @@ impl Sync {
             purge_says: Vec::new(),
             contract_locks: Vec::new(),
             contract_with: Vec::new(),
+            contract_renames: None,
             way_back: Vec::new(),
         }
     }

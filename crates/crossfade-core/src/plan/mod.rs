@@ -127,7 +127,13 @@ fn plan_as_used(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
     let others = cx.in_flight.iter().filter(|other| other.version != cx.migration.version);
     // A type that is named must not be about to get another name; it may be named by any number.
     let named = operation::named_types(&cx).into_iter().map(|table| Claim { table, column: None });
-    findings.extend(conflicts(others, &claims.iter().cloned().chain(named).collect::<Vec<_>>()));
+    // Who takes the columns of a table without naming them would take those that are there for a time only.
+    let taken = cx.migration.statements.iter().filter(|statement| statement.direct.is_none()).flat_map(|statement| {
+        let tables = cx.catalog.tables.iter().map(|table| &table.name);
+        tables.filter(|table| operation::takes_columns(cx.catalog, &statement.parsed, table))
+    });
+    let taken = taken.map(|table| Claim { table: table.clone(), column: None });
+    findings.extend(conflicts(others, &claims.iter().cloned().chain(named).chain(taken).collect::<Vec<_>>()));
     if findings.iter().any(Finding::is_error) {
         findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.span));
         return Err(findings);

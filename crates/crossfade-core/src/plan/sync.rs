@@ -55,6 +55,10 @@ pub struct NewColumn {
     pub type_name: Sql,
     /// Its value for existing rows and for rows that old code writes.
     pub up: Expr,
+    /// Its default from contract on, which new code counts on before.
+    pub default: Option<Expr>,
+    /// Whether it is NOT NULL from contract on.
+    pub not_null: bool,
 }
 
 /// How the two forms of a group are related, and what becomes of them.

@@ -55,6 +55,12 @@ impl<'a> Work<'a> {
         grants.iter().filter(|grant| !revoked(grant)).cloned().collect()
     }
 
+    /// A sequence that belongs to a column has the owner of the column's table, and takes no other.
+    fn follows_its_table(&self, id: &ObjectId) -> bool {
+        let mut both = [self.found, self.expected].into_iter();
+        id.kind == Kind::Sequence && both.all(|it| it.links(Kind::OwnedBy).any(|(_, link)| link.child == *id))
+    }
+
     /// Owner, comment and rights of what stays.
     pub(super) fn dressing(&self) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -65,7 +71,8 @@ impl<'a> Work<'a> {
                 changes.push(Change { object: id.clone(), sentence, statements, loses_rows: false });
             };
             let owners = (wanted.owner.as_ref(), is.owner.as_ref());
-            if let (true, (Some(role), Some(was))) = (self.compare.owners && owners.0 != owners.1, owners)
+            let differ = self.compare.owners && owners.0 != owners.1 && !self.follows_its_table(id);
+            if let (true, (Some(role), Some(was))) = (differ, owners)
                 && let Some(statement) = rights::owner(id, &is.body, role)
             {
                 let who = (was.shortest(), role.shortest());

@@ -20,6 +20,7 @@ pub struct Expr {
     reads: Vec<ObjectRef>,
     read_columns: Vec<String>,
     moment: bool,
+    meets_null: bool,
 }
 
 /// A column that an expression names.
@@ -44,6 +45,53 @@ const MOMENTS: [&str; 8] = [
     "txid_current_snapshot",
     "pg_current_xact_id",
     "pg_current_snapshot",
+];
+
+/// Functions that give NULL where an argument is NULL. Source: `proisstrict` in `pg_proc` of PostgreSQL 13 to 18.
+const NULL_OF_NULL: [&str; 30] = [
+    "abs",
+    "btrim",
+    "ceil",
+    "char_length",
+    "date_trunc",
+    "floor",
+    "initcap",
+    "left",
+    "length",
+    "lower",
+    "lpad",
+    "ltrim",
+    "md5",
+    "regexp_replace",
+    "replace",
+    "reverse",
+    "right",
+    "round",
+    "rpad",
+    "rtrim",
+    "split_part",
+    "strpos",
+    "substr",
+    "substring",
+    "to_char",
+    "to_date",
+    "to_number",
+    "to_timestamp",
+    "trunc",
+    "upper",
+];
+
+/// Nodes that may be something else than NULL over nothing but NULLs.
+const MEETS_NULL: [&str; 9] = [
+    "CoalesceExpr",
+    "CaseExpr",
+    "NullTest",
+    "BooleanTest",
+    "BoolExpr",
+    "MinMaxExpr",
+    "AArrayExpr",
+    "RowExpr",
+    "XmlExpr",
 ];
 
 impl Expr {
@@ -116,6 +164,7 @@ impl Expr {
             reads: found.reads,
             read_columns: found.read_columns,
             moment: found.moment,
+            meets_null: found.meets_null,
         })
     }
 
@@ -139,6 +188,7 @@ impl Expr {
             reads: Vec::new(),
             read_columns: Vec::new(),
             moment: false,
+            meets_null: false,
         }
     }
 
@@ -179,6 +229,16 @@ impl Expr {
     /// Whether its value depends on the moment or on the transaction (`now()`, `CURRENT_DATE`), and so is another one in each chunk.
     pub fn asks_the_moment(&self) -> bool {
         self.moment || self.functions.iter().any(|(_, name)| MOMENTS.contains(&name.as_str()))
+    }
+
+    /// Whether it is NULL for certain where each column that it names is: it is made of operators, casts and functions that give NULL for NULL. Not
+    /// for certain where it says what stands for NULL (COALESCE, CASE, IS NULL), or where it can't be told.
+    pub fn is_null_of_nulls(&self) -> bool {
+        let strict = |(schema, name): &(Option<String>, String)| {
+            schema.as_deref().is_none_or(|schema| schema == "pg_catalog") && NULL_OF_NULL.contains(&name.as_str())
+        };
+        let is_open = self.meets_null || self.subquery || self.whole_row || !self.reads.is_empty() || self.moment;
+        !is_open && !self.uses.is_empty() && self.functions.iter().all(strict)
     }
 
     /// Whether it holds a subquery.
@@ -257,6 +317,7 @@ struct Found {
     read_columns: Vec<String>,
     moment: bool,
     parameter: bool,
+    meets_null: bool,
 }
 
 /// Every node of the parse tree, as the parser's own serialisation has it. Scalar nodes are objects with one key.
@@ -265,6 +326,7 @@ fn walk(value: &Value, found: &mut Found) {
         Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
         Value::Object(fields) => {
             for (key, field) in fields {
+                found.meets_null |= MEETS_NULL.contains(&key.as_str()) || is_distinct(key, field);
                 match key.as_str() {
                     "ColumnRef" => {
                         let parts: Vec<Option<String>> =
@@ -301,6 +363,13 @@ fn walk(value: &Value, found: &mut Found) {
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// `IS [NOT] DISTINCT FROM`, which NULLs have an answer to. NULLIF has none, and stands among the operators as well.
+fn is_distinct(key: &str, field: &Value) -> bool {
+    use pg_query::protobuf::AExprKind;
+    let kinds = [AExprKind::AexprDistinct as i64, AExprKind::AexprNotDistinct as i64];
+    key == "AExpr" && field["kind"].as_i64().is_some_and(|kind| kinds.contains(&kind))
 }
 
 /// A lifted subquery: what it takes from the row is written in one place; every other name in it is another relation's.
@@ -366,6 +435,40 @@ mod tests {
         }
         assert!(Expr::parse("(SELECT max(x) FROM t)").is_ok_and(|expr| expr.has_subquery()));
         assert!(Expr::parse("t.*").is_ok_and(|expr| expr.uses_whole_row()));
+    }
+
+    #[test]
+    fn what_is_null_for_nulls_is_known_where_it_is_certain() {
+        for text in [
+            "a",
+            "a / 100.0",
+            "first_name || ' ' || last_name",
+            "(a::numeric(10,2))::text",
+            "pg_catalog.split_part(a, ' ', 1)",
+            "a ->> 'key'",
+            "NULLIF(a, 3)",
+            "trim(a)",
+            "(a)[1]",
+        ] {
+            assert!(Expr::parse(text).is_ok_and(|expr| expr.is_null_of_nulls()), "{text}");
+        }
+        for text in [
+            "coalesce(a, 0) / 100.0",
+            "CASE WHEN a > 3 THEN 1 ELSE 2 END",
+            "a IS NULL",
+            "a IS DISTINCT FROM 3",
+            "greatest(a, 0)",
+            "concat(a, b)",
+            "own.round(a)",
+            "something(a)",
+            "(SELECT max(x) FROM t WHERE t.y = a)",
+            "ARRAY[a]",
+            "7",
+            "now()",
+            "NOT a",
+        ] {
+            assert!(Expr::parse(text).is_ok_and(|expr| !expr.is_null_of_nulls()), "{text}");
+        }
     }
 
     #[test]

@@ -1,5 +1,8 @@
 //! A file's text to statements with spans, and its comments.
 
+use pg_query::NodeEnum;
+
+use super::ObjectRef;
 use super::RowsStatement;
 use super::Span;
 use super::Sql;
@@ -9,6 +12,7 @@ use super::client::ForServer;
 use super::client::for_server;
 use super::statement::classify;
 use super::statement::copy_with_rows;
+use super::statement::object;
 use super::whole::NewForm;
 use super::whole::made;
 
@@ -23,12 +27,25 @@ pub struct ParsedStatement {
     pub kind: StatementKind,
     /// Every identifier-like word in it, folded as the server folds it: to see whether it may name a thing.
     pub words: Vec<String>,
+    /// Whether it takes columns without naming them.
+    pub columns: ColumnsTaken,
     /// For a statement that changes rows: how to do it a part at a time.
     pub rows: Option<RowsStatement>,
     /// What it makes, where a DROP in front of it may have taken the same away.
     pub makes: Option<NewForm>,
     /// For COPY … FROM STDIN: where its rows stand.
     pub rows_behind: Option<Span>,
+}
+
+/// Which columns a statement takes as they are, without naming them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnsTaken {
+    /// None: it names what it takes.
+    Named,
+    /// Those of this table: INSERT and COPY without a list.
+    Of(ObjectRef),
+    /// Those of tables that it names: `*`, LIKE.
+    OfAny,
 }
 
 /// A line comment that stands on a line of its own.
@@ -100,6 +117,7 @@ pub fn parse_file(text: &str) -> Result<ParsedFile, SyntaxError> {
             text: Sql::from_source(span.of(file)),
             kind,
             words,
+            columns: columns_taken(node, &code),
             rows: RowsStatement::read(node),
             makes: made(node),
             rows_behind,
@@ -111,6 +129,32 @@ pub fn parse_file(text: &str) -> Result<ParsedFile, SyntaxError> {
         .filter_map(|token| own_line_comment(text, token.start as usize, token.end as usize))
         .collect();
     Ok(ParsedFile { statements, comments })
+}
+
+fn columns_taken(node: &NodeEnum, code: &[&pg_query::protobuf::ScanToken]) -> ColumnsTaken {
+    use pg_query::protobuf::Token;
+    // Of these nothing stays that has the columns; `*` stands in EXISTS, most often.
+    if matches!(
+        node,
+        NodeEnum::UpdateStmt(_) | NodeEnum::DeleteStmt(_) | NodeEnum::MergeStmt(_) | NodeEnum::SelectStmt(_)
+    ) {
+        return ColumnsTaken::Named;
+    }
+    // The tree is walked only where it may hold one.
+    let may_hold = code.iter().any(|token| matches!(token.token(), Token::Ascii42 | Token::Like));
+    let holds = |tree: String| tree.contains("\"AStar\"") || tree.contains("\"TableLikeClause\"");
+    if may_hold && serde_json::to_string(node).is_ok_and(holds) {
+        return ColumnsTaken::OfAny;
+    }
+    match node {
+        NodeEnum::InsertStmt(insert) if insert.cols.is_empty() && insert.select_stmt.is_some() => {
+            ColumnsTaken::Of(object(insert.relation.as_ref()))
+        }
+        NodeEnum::CopyStmt(copy) if copy.attlist.is_empty() && copy.relation.is_some() => {
+            ColumnsTaken::Of(object(copy.relation.as_ref()))
+        }
+        _ => ColumnsTaken::Named,
+    }
 }
 
 /// The tokens of a text. The parser's own `scan_tokens` must not be called where there are none.
@@ -174,6 +218,35 @@ pub(super) fn own_line_comment(text: &str, start: usize, end: usize) -> Option<C
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_takes_columns_without_naming_them_is_seen() {
+        let taken = |text: &str| parse_file(text).map(|mut file| file.statements.remove(0).columns).ok();
+        for text in [
+            "CREATE VIEW v AS SELECT * FROM t",
+            "CREATE TABLE x AS SELECT t.* FROM t",
+            "CREATE TABLE x (LIKE t INCLUDING ALL)",
+            "INSERT INTO x (a, b) SELECT * FROM t",
+            "INSERT INTO x SELECT * FROM t",
+        ] {
+            assert_eq!(taken(text), Some(ColumnsTaken::OfAny), "{text}");
+        }
+        let of = ObjectRef { schema: Some("s".to_owned()), name: "t".to_owned() };
+        for text in ["INSERT INTO s.t VALUES (1, 2)", "INSERT INTO s.t SELECT a, b FROM x", "COPY s.t FROM STDIN"] {
+            assert_eq!(taken(text), Some(ColumnsTaken::Of(of.clone())), "{text}");
+        }
+        for text in [
+            "SELECT count(*) FROM t",
+            "UPDATE x SET a = 1 WHERE EXISTS (SELECT * FROM t)",
+            "CREATE VIEW v AS SELECT a * b AS c FROM t WHERE d LIKE '%\"AStar\"%'",
+            "INSERT INTO t (a) VALUES (1)",
+            "INSERT INTO t DEFAULT VALUES",
+            "COPY t (a) FROM STDIN",
+            "CREATE TABLE x (a int)",
+        ] {
+            assert_eq!(taken(text), Some(ColumnsTaken::Named), "{text}");
+        }
+    }
 
     fn count(text: &str) -> Result<usize, String> {
         parse_file(text).map(|file| file.statements.len()).map_err(|error| {

@@ -81,7 +81,7 @@ pub(super) fn parse_expression_node(text: &str) -> Option<protobuf::Node> {
     }
 }
 
-fn rename_in_expression(node: &protobuf::Node, names: &BTreeMap<String, String>) -> Option<protobuf::Node> {
+pub(super) fn rename_in_expression(node: &protobuf::Node, names: &BTreeMap<String, String>) -> Option<protobuf::Node> {
     let expr = Expr::from_node(node)?;
     parse_expression_node(expr.render(|column| renamed(column, names)).as_str())
 }
@@ -94,6 +94,8 @@ fn renamed(column: &str, names: &BTreeMap<String, String>) -> Sql {
 #[derive(Clone, Debug)]
 pub struct IndexDefinition {
     statement: protobuf::IndexStmt,
+    /// The names that columns have when the server makes names of them, where they are others.
+    called: BTreeMap<String, String>,
 }
 
 impl IndexDefinition {
@@ -105,13 +107,13 @@ impl IndexDefinition {
     pub(super) fn parse_text(text: &str) -> Option<IndexDefinition> {
         let parsed = pg_query::parse(text, 0).ok()?;
         match parsed.protobuf.stmts.into_iter().next()?.stmt?.node? {
-            NodeEnum::IndexStmt(statement) => Some(IndexDefinition { statement: *statement }),
+            NodeEnum::IndexStmt(statement) => Some(IndexDefinition::from_statement(&statement)),
             _ => None,
         }
     }
 
     pub(super) fn from_statement(statement: &protobuf::IndexStmt) -> IndexDefinition {
-        IndexDefinition { statement: statement.clone() }
+        IndexDefinition { statement: statement.clone(), called: BTreeMap::new() }
     }
 
     pub(super) fn statement(&self) -> &protobuf::IndexStmt {
@@ -142,6 +144,18 @@ impl IndexDefinition {
             relation.inh = !only;
         }
         self
+    }
+
+    /// The same index, whose columns have other names where the server makes names of them.
+    #[must_use]
+    pub fn called(mut self, names: BTreeMap<String, String>) -> IndexDefinition {
+        self.called.extend(names);
+        self
+    }
+
+    /// The names that columns have when the server makes names of them, where they are others.
+    pub fn calls(&self) -> &BTreeMap<String, String> {
+        &self.called
     }
 
     /// Whether it is `ON ONLY` a partitioned table.
@@ -195,6 +209,11 @@ impl IndexDefinition {
 
     /// The names that the server gives to its columns, of which its own name is made where none is written.
     pub fn column_names(&self, server_major: u32) -> Vec<String> {
+        if !self.called.is_empty()
+            && let Some(renamed) = IndexDefinition::from_statement(&self.statement).renaming(&self.called)
+        {
+            return renamed.column_names(server_major);
+        }
         let params = self.statement.index_params.iter().chain(&self.statement.index_including_params);
         let elements = params.filter_map(|param| match param.node.as_ref() {
             Some(NodeEnum::IndexElem(element)) => Some(element.as_ref()),

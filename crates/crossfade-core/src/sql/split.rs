@@ -84,7 +84,7 @@ fn column_of(alter: &AlterTableStmt) -> Option<(AlterTableCmd, ColumnDef)> {
     }
 }
 
-fn parse_alter(statement: &ParsedStatement) -> Option<AlterTableStmt> {
+pub(super) fn parse_alter(statement: &ParsedStatement) -> Option<AlterTableStmt> {
     let parsed = pg_query::parse(statement.text.as_str(), 0).ok()?;
     match parsed.protobuf.stmts.into_iter().next()?.stmt?.node? {
         NodeEnum::AlterTableStmt(alter) => Some(alter),
@@ -92,7 +92,7 @@ fn parse_alter(statement: &ParsedStatement) -> Option<AlterTableStmt> {
     }
 }
 
-fn with_commands(
+pub(super) fn with_commands(
     whole: &ParsedStatement,
     alter: &AlterTableStmt,
     commands: Vec<AlterTableCmd>,
@@ -143,7 +143,7 @@ fn with_constraints_apart(command: &AlterTableCmd) -> Vec<AlterTableCmd> {
     all
 }
 
-fn boxed(node: NodeEnum) -> Option<Box<Node>> {
+pub(super) fn boxed(node: NodeEnum) -> Option<Box<Node>> {
     Some(Box::new(Node { node: Some(node) }))
 }
 
@@ -196,7 +196,7 @@ fn set_timing(constraint: &mut Constraint, timing: ConstrType) {
     }
 }
 
-fn string(text: &str) -> Node {
+pub(super) fn string(text: &str) -> Node {
     Node { node: Some(NodeEnum::String(protobuf::String { sval: text.to_owned() })) }
 }
 

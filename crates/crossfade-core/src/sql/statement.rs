@@ -15,6 +15,7 @@ use super::ConstraintDefinition;
 use super::Expr;
 use super::IndexDefinition;
 use super::PartitionBound;
+use super::Setting;
 use super::Sql;
 use super::whole::Destination;
 use super::whole::NamedObject;
@@ -75,7 +76,7 @@ pub enum StatementKind {
         /// `CASCADE`.
         cascade: bool,
     },
-    /// `RENAME TO` and `SET SCHEMA` of a table, a view, a materialized view, a type, a domain, a function or a procedure.
+    /// `RENAME TO` and `SET SCHEMA` of a table, a view, a materialized view, a sequence, a type, a domain, a function or a procedure.
     Move {
         /// What it is, as it is written.
         kind: ObjectKind,
@@ -248,6 +249,8 @@ pub enum AlterCommand {
         lock: LockMode,
         /// Why it would break running code or lock the table for long, when it would.
         breaks: Option<String>,
+        /// What it sets of that which the catalog knows.
+        sets: Option<Setting>,
     },
 }
 

@@ -6,6 +6,7 @@ use pg_query::protobuf::FunctionParameterMode;
 use pg_query::protobuf::ObjectType;
 
 use super::Ident;
+use super::Literal;
 use super::Sql;
 use super::rewrite::deparse_type;
 use super::statement::object;
@@ -13,6 +14,15 @@ use super::statement::object_of_names;
 use super::statement::strings;
 use super::whole::written;
 use crate::sql;
+
+/// The DROP of the function that a statement makes.
+pub fn dropped_function(statement: &super::ParsedStatement) -> Option<Sql> {
+    let parsed = pg_query::parse(statement.text.as_str(), 0).ok()?;
+    match parsed.protobuf.stmts.into_iter().next()?.stmt?.node? {
+        NodeEnum::CreateFunctionStmt(create) => drop_function(&create),
+        _ => None,
+    }
+}
 
 /// The statement that takes this one back.
 pub(super) fn undo(node: &NodeEnum) -> Option<Sql> {
@@ -32,7 +42,16 @@ pub(super) fn undo(node: &NodeEnum) -> Option<Sql> {
         NodeEnum::CreateExtensionStmt(create) if !create.if_not_exists => {
             Some(sql!("DROP EXTENSION {}", name(&create.extname)))
         }
+        NodeEnum::CreatePublicationStmt(create) => Some(sql!("DROP PUBLICATION {}", name(&create.pubname))),
+        NodeEnum::CreateStatsStmt(create) if !create.if_not_exists && !create.defnames.is_empty() => {
+            Some(sql!("DROP STATISTICS {}", written(&object_of_names(&strings(&create.defnames))?)))
+        }
         NodeEnum::RenameStmt(rename) if !rename.missing_ok => rename_back(rename),
+        NodeEnum::AlterEnumStmt(alter) if !alter.old_val.is_empty() => {
+            let of = written(&object_of_names(&strings(&alter.type_name))?);
+            let value = |name: &str| Literal(name.to_owned());
+            Some(sql!("ALTER TYPE {} RENAME VALUE {} TO {}", of, value(&alter.new_val), value(&alter.old_val)))
+        }
         _ => None,
     }
 }
@@ -96,6 +115,7 @@ mod tests {
             "ALTER TRIGGER a ON r RENAME TO b",
             "ALTER POLICY a ON r RENAME TO b",
             "ALTER TYPE a RENAME TO b",
+            "ALTER TYPE s.\"A\" RENAME VALUE 'it''s' TO 'b'",
         ]
         .map(|text| undo(text).map_or_else(|| "none".to_owned(), |sql| sql.to_string()));
         insta::assert_snapshot!(lines.join("\n"));

@@ -226,7 +226,7 @@ pub(super) fn drop_statement(drop: &protobuf::DropStmt) -> Option<StatementKind>
     })
 }
 
-/// Tells a RENAME of a whole object that can be known by two names until contract.
+/// Tells a RENAME of a whole object that waits for contract, or is known by two names until then.
 pub(super) fn rename_statement(rename: &protobuf::RenameStmt) -> Option<StatementKind> {
     let kind = movable(rename.rename_type())?;
     let to = Destination::Name(rename.newname.clone());
@@ -258,10 +258,7 @@ fn moved(
 fn argument_types(node: &protobuf::Node) -> Option<Vec<String>> {
     let Some(NodeEnum::ObjectWithArgs(function)) = node.node.as_ref() else { return None };
     let of = |node: &protobuf::Node| match node.node.as_ref() {
-        Some(NodeEnum::TypeName(found)) => {
-            let array = if found.array_bounds.is_empty() { "" } else { "[]" };
-            Some(format!("{}{array}", strings(&found.names).pop()?))
-        }
+        Some(NodeEnum::TypeName(found)) => super::setting::type_name(found),
         _ => None,
     };
     if function.args_unspecified { None } else { function.objargs.iter().map(of).collect() }
@@ -273,12 +270,13 @@ fn movable(object_type: ObjectType) -> Option<ObjectKind> {
         ObjectKind::Table
         | ObjectKind::View
         | ObjectKind::MaterializedView
+        | ObjectKind::Sequence
         | ObjectKind::Type
         | ObjectKind::Domain
         | ObjectKind::Function
         | ObjectKind::Procedure
         | ObjectKind::Routine => Some(kind),
-        ObjectKind::Sequence | ObjectKind::Aggregate => None,
+        ObjectKind::Aggregate => None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether a statement uses an old form.
 
 use super::OldForm;
+use crate::sql::Made;
 use crate::sql::NamedRelation;
 use crate::sql::Names;
 use crate::sql::ObjectRef;
@@ -24,10 +25,18 @@ const UNLISTED: &str = "it has no list of columns, so it counts on all of them";
 const COPY: &str = "it copies the table out, as a backup does";
 const SEVERAL: &str = "it names a column of this name, which may be another table's";
 const SAME_NAME: &str = "old and new form have one name, and the text does not tell which type it counts on";
+const AS_STRING: &str = "it holds this value as a string, which may be another one's";
+const NAME_AS_STRING: &str = "it holds this name, which stands in a string where a number is taken";
 const CUT: &str = "its text was cut off or can't be read, and holds this name";
 
 /// What a whole statement says about it. Most statements have nothing to do with it and are not read at all.
 pub fn use_in(text: &str, form: &OldForm) -> Use {
+    if let OldForm::Value { value, .. } = form {
+        return use_as_string(text, value);
+    }
+    if let OldForm::Sequence { name } = form {
+        return if holds(text, &name.name) { Use::Doubtful(NAME_AS_STRING) } else { Use::No };
+    }
     if !holds(text, &form.relation().name) {
         return Use::No;
     }
@@ -35,6 +44,11 @@ pub fn use_in(text: &str, form: &OldForm) -> Use {
         Some(names) => judge(&names, form),
         None => use_in_cut(text, form),
     }
+}
+
+/// A value of an enum is a string in a statement's text; that it is not there says nothing.
+fn use_as_string(text: &str, value: &str) -> Use {
+    if Made::EnumValue(value.to_owned()).is_used_in(text) { Use::Doubtful(AS_STRING) } else { Use::No }
 }
 
 /// The same for a text that was cut off: even where it can be read, what is missing may say more.
@@ -46,6 +60,7 @@ pub fn use_in_cut(text: &str, form: &OldForm) -> Use {
     let words = words_in(text);
     let has = |name: &str| words.iter().any(|word| word == name);
     let used = match form {
+        OldForm::Value { .. } | OldForm::Sequence { .. } => return use_in(text, form),
         OldForm::Relation { name } => has(&name.name),
         // The table's name may stand where the text is cut off already.
         OldForm::Column { column, .. } | OldForm::Type { column, .. } => has(column),
@@ -72,6 +87,7 @@ fn judge(names: &Names, form: &OldForm) -> Use {
     }
     let (column, same_name) = match form {
         OldForm::Relation { .. } => return Use::Certain,
+        OldForm::Value { .. } | OldForm::Sequence { .. } => return Use::No,
         OldForm::Column { column, .. } => (column, false),
         OldForm::Type { column, .. } => (column, true),
     };
@@ -156,6 +172,26 @@ mod tests {
         let age =
             OldForm::Type { table: ObjectRef { schema: None, name: "users".to_owned() }, column: "age".to_owned() };
         assert_eq!(use_in("SELECT age FROM users", &age), Use::Doubtful(SAME_NAME));
+    }
+
+    #[test]
+    fn values_and_sequences_are_named_in_strings() {
+        let value =
+            OldForm::Value { of: ObjectRef { schema: None, name: "mood".to_owned() }, value: "it's".to_owned() };
+        for text in [
+            "SELECT 1 FROM users WHERE mood = 'it''s'",
+            "SELECT 'it''s'::mood",
+            "UPDATE users SET mood = 'it''s', note = 'cut o",
+        ] {
+            assert_eq!(use_in(text, &value), Use::Doubtful(AS_STRING), "{text}");
+            assert_eq!(use_in_cut(text, &value), Use::Doubtful(AS_STRING), "{text}");
+        }
+        assert_eq!(use_in("SELECT 1 FROM users WHERE mood = $1", &value), Use::No);
+        let sequence = OldForm::Sequence { name: ObjectRef { schema: None, name: "Numbers".to_owned() } };
+        for text in ["SELECT nextval('\"Numbers\"')", "SELECT last_value FROM \"Numbers\""] {
+            assert_eq!(use_in(text, &sequence), Use::Doubtful(NAME_AS_STRING), "{text}");
+        }
+        assert_eq!(use_in("SELECT nextval($1)", &sequence), Use::No);
     }
 
     #[test]

@@ -38,6 +38,18 @@ pub enum OldForm {
         /// Its name.
         column: String,
     },
+    /// A value of an enum that goes under another name: what is sent as a parameter stands in no text.
+    Value {
+        /// The enum.
+        of: ObjectRef,
+        /// The value.
+        value: String,
+    },
+    /// A sequence that goes under another name: statements have its name in a string, as a value.
+    Sequence {
+        /// Its name.
+        name: ObjectRef,
+    },
 }
 
 impl std::fmt::Display for OldForm {
@@ -46,16 +58,19 @@ impl std::fmt::Display for OldForm {
             OldForm::Column { table, column } => write!(f, "column {table}.{column}"),
             OldForm::Relation { name } => write!(f, "relation {name}"),
             OldForm::Type { table, column } => write!(f, "the type of column {table}.{column}"),
+            OldForm::Value { of, value } => write!(f, "value {value} of type {of}"),
+            OldForm::Sequence { name } => write!(f, "sequence {name}"),
         }
     }
 }
 
 impl OldForm {
-    /// The table or view that it belongs to.
+    /// The table, view, sequence or type that it belongs to.
     pub fn relation(&self) -> &ObjectRef {
         match self {
             OldForm::Column { table, .. } | OldForm::Type { table, .. } => table,
-            OldForm::Relation { name } => name,
+            OldForm::Relation { name } | OldForm::Sequence { name } => name,
+            OldForm::Value { of, .. } => of,
         }
     }
 }
@@ -83,11 +98,15 @@ pub fn old_forms(text: &str) -> Vec<OldForm> {
                 taken.push(OldForm::Column { table: name.clone(), column });
                 taken.added.push((name, to));
             }
+            Deed::Rename { thing: Thing::Sequence, name, part: None, .. }
+            | Deed::SetSchema { thing: Thing::Sequence, name, .. } => taken.push(OldForm::Sequence { name }),
             Deed::Rename { thing, name, part: None, .. } | Deed::SetSchema { thing, name, .. }
                 if is_relation(thing) =>
             {
                 taken.push(OldForm::Relation { name });
             }
+            Deed::CreateType { name, .. } => taken.made.push(name),
+            Deed::RenameEnumValue { name, from } => taken.push(OldForm::Value { of: name, value: from }),
             Deed::Drop { thing, names, .. } if is_relation(thing) => {
                 names.into_iter().for_each(|name| taken.push(OldForm::Relation { name }));
             }
@@ -111,7 +130,9 @@ impl Taken {
             OldForm::Column { table, column } | OldForm::Type { table, column } => {
                 self.made.contains(table) || self.added.iter().any(|(on, added)| on == table && added == column)
             }
-            OldForm::Relation { name } => self.made.contains(name),
+            OldForm::Relation { name } | OldForm::Sequence { name } | OldForm::Value { of: name, .. } => {
+                self.made.contains(name)
+            }
         };
         if !is_own && !self.forms.contains(&form) {
             self.forms.push(form);
@@ -143,6 +164,16 @@ mod tests {
         assert_eq!(
             shown("ALTER TABLE t RENAME TO u; DROP TABLE x, y; DROP VIEW v; ALTER TABLE s SET SCHEMA z"),
             ["relation t", "relation x", "relation y", "relation v", "relation s"]
+        );
+        assert_eq!(
+            shown(
+                "ALTER TYPE a.mood RENAME VALUE 'it''s' TO 'b'; CREATE TYPE c AS ENUM ('x'); ALTER TYPE c RENAME VALUE 'x' TO 'y'"
+            ),
+            ["value it's of type a.mood"]
+        );
+        assert_eq!(
+            shown("ALTER SEQUENCE s RENAME TO t; ALTER SEQUENCE a.u SET SCHEMA b"),
+            ["sequence s", "sequence a.u"]
         );
     }
 

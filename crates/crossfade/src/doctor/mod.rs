@@ -15,6 +15,7 @@ use crate::postgres::lease::current_runner;
 use crate::postgres::store::Store;
 use crate::postgres::store::TrackedRow;
 use crate::report::Complaint;
+use crate::report::FailingHook;
 
 /// What to look for, beside the database itself.
 pub(crate) struct Doctor<'a> {
@@ -22,6 +23,8 @@ pub(crate) struct Doctor<'a> {
     pub store: &'a Store,
     /// How long contract keeps what is the old form, in seconds.
     pub retain: f64,
+    /// What the hooks of the configuration are called.
+    pub hooks: &'a [String],
 }
 
 impl Doctor<'_> {
@@ -39,6 +42,7 @@ impl Doctor<'_> {
                 let parked = self.store.parked_rows(self.client, row.plan_id).await?;
                 all.extend(of_migration(&row, runs, parked, self.retain));
             }
+            all.extend(self.store.failing_hooks(self.client, self.hooks).await?.into_iter().map(of_hook));
             for id in self.store.backfills(self.client).await? {
                 texts.push(text_of(&self.store.load(self.client, id).await?.plan)?);
             }
@@ -82,6 +86,20 @@ fn is_under_way(state: State) -> bool {
         | State::Contracted
         | State::Failed
         | State::RollingBack => true,
+    }
+}
+
+/// A hook whose newest alert did not get through. One that is not in the configuration any more is nobody's business.
+fn of_hook(failing: FailingHook) -> Complaint {
+    let FailingHook { hook, alerts, since, event, at, error } = failing;
+    Complaint {
+        rule: "failing-hook",
+        severity: Severity::Warning,
+        object: format!("hook {hook}"),
+        why: format!(
+            "of what it was told since {since}, nothing got through ({alerts} so far); the last was {event}, at {at}: {error}"
+        ),
+        mend: vec!["crossfade hooks test --record".to_owned()],
     }
 }
 

@@ -14,6 +14,7 @@ use nix::sys::signal::killpg;
 use nix::unistd::Pid;
 
 use super::alert::Alert;
+use super::outcome::Failure;
 
 /// So much of the end of what it wrote is looked at.
 const TAIL: u64 = 2000;
@@ -31,8 +32,8 @@ impl Drop for Group {
 }
 
 /// Runs it. Returns the end of what it wrote, or why it failed.
-pub(super) async fn call(run: &str, folder: &Path, alert: &Alert, timeout: Duration) -> Result<String, String> {
-    let could_not = |error: std::io::Error| format!("it could not be started: {error}");
+pub(super) async fn call(run: &str, folder: &Path, alert: &Alert, timeout: Duration) -> Result<String, Failure> {
+    let could_not = |error: std::io::Error| Failure::new("it could not be started", &format!(": {error}"));
     // Files and no pipes: a command that reads nothing does not break, one that writes much does not stop, and what it leaves running is not waited for.
     let mut output = tempfile::tempfile().map_err(could_not)?;
     let input = written(&alert.json().to_string()).map_err(could_not)?;
@@ -58,11 +59,11 @@ pub(super) async fn call(run: &str, folder: &Path, alert: &Alert, timeout: Durat
     match ended {
         Ok(Ok(status)) if status.success() => Ok(text),
         Ok(Ok(status)) => match status.code() {
-            Some(code) => Err(format!("it ended with exit code {code}{last}")),
-            None => Err(format!("it was ended ({status}){last}")),
+            Some(code) => Err(Failure::new(format!("it ended with exit code {code}"), &last)),
+            None => Err(Failure::new(format!("it was ended ({status})"), &last)),
         },
-        Ok(Err(error)) => Err(format!("it could not be waited for: {error}")),
-        Err(_) => Err(format!("it took longer than {timeout:?}, and was ended{last}")),
+        Ok(Err(error)) => Err(Failure::new("it could not be waited for", &format!(": {error}"))),
+        Err(_) => Err(Failure::new(format!("it took longer than {timeout:?}, and was ended"), &last)),
     }
 }
 
@@ -98,7 +99,23 @@ mod tests {
         let mut alert = Alert::new(HookEvent::Failed, &Origin::default());
         alert.version = Some("007".to_owned());
         alert.error = Some("x".repeat(200_000));
-        call(text, folder.path(), &alert.told(), timeout).await
+        called(text, folder.path(), &alert.told(), timeout).await
+    }
+
+    /// What whoever runs it is told.
+    async fn called(text: &str, folder: &Path, alert: &Alert, timeout: Duration) -> Result<String, String> {
+        call(text, folder, alert, timeout).await.map_err(|failure| failure.why)
+    }
+
+    #[tokio::test]
+    async fn what_it_has_written_is_not_for_the_journal() {
+        let alert = Alert::new(HookEvent::Failed, &Origin::default()).told();
+        let folder = tempfile::tempdir().unwrap();
+        let failed = call("echo s3cret; exit 3", folder.path(), &alert, LONG).await.unwrap_err();
+        assert_eq!(
+            (failed.why.as_str(), failed.brief.as_str()),
+            ("it ended with exit code 3: s3cret", "it ended with exit code 3")
+        );
     }
 
     const LONG: Duration = Duration::from_secs(20);

@@ -1,10 +1,9 @@
 //! What one hook is still to be told, in order, and who tells it: a task beside the work.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -18,6 +17,8 @@ use tokio::task::JoinHandle;
 use super::alert::Alert;
 use super::command;
 use super::event::HookEvent;
+use super::outcome::Failure;
+use super::outcome::Outcome;
 use super::settings::Around;
 use super::settings::Call;
 use super::settings::Format;
@@ -36,13 +37,17 @@ struct Item {
     waited_for: Option<(oneshot::Sender<Result<(), String>>, Stop)>,
 }
 
+/// What is not told yet, in order, as it will be written down; what is under way is the first.
+type Pending = Arc<Mutex<VecDeque<Outcome>>>;
+
 /// One hook with what it is still to be told.
 #[derive(Debug)]
 pub(super) struct Line {
     pub hook: Arc<Hook>,
     queue: Mutex<Option<UnboundedSender<Item>>>,
     task: Mutex<Option<JoinHandle<()>>>,
-    pending: Arc<AtomicUsize>,
+    pending: Pending,
+    keeper: Mutex<Option<UnboundedSender<Outcome>>>,
     failures: UnboundedSender<Notice>,
     blocked: Mutex<bool>,
     rest: Mutex<Option<Rest>>,
@@ -67,16 +72,22 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl Line {
-    /// Begins to wait for alerts. What fails goes to `failures`.
-    pub fn start(hook: Hook, around: Around, failures: UnboundedSender<Notice>) -> Line {
+    /// Begins to wait for alerts. What fails goes to `failures`, and what came of each to whoever keeps it.
+    pub fn start(
+        hook: Hook,
+        around: Around,
+        failures: UnboundedSender<Notice>,
+        keeper: Option<UnboundedSender<Outcome>>,
+    ) -> Line {
         let (queue, items) = unbounded_channel();
-        let (hook, pending) = (Arc::new(hook), Arc::new(AtomicUsize::new(0)));
-        let task = tokio::spawn(work(hook.clone(), around, items, pending.clone(), failures.clone()));
+        let (hook, pending) = (Arc::new(hook), Pending::default());
+        let task = tokio::spawn(work(hook.clone(), around, items, pending.clone(), (failures.clone(), keeper.clone())));
         Line {
             hook,
             queue: Mutex::new(Some(queue)),
             task: Mutex::new(Some(task)),
             pending,
+            keeper: Mutex::new(keeper),
             failures,
             blocked: Mutex::new(false),
             rest: Mutex::new(None),
@@ -95,7 +106,7 @@ impl Line {
     }
 
     fn push(&self, item: Item) {
-        send(&lock(&self.queue), &self.pending, item);
+        send(&lock(&self.queue), &self.pending, &self.hook, item);
     }
 
     /// Tells it and waits for what comes of it.
@@ -127,16 +138,16 @@ impl Line {
             return;
         }
         let told = Arc::new(Mutex::new(Telling::NotYet));
-        let (after, shared, pending) = (self.hook.after, told.clone(), self.pending.clone());
+        let (hook, shared, pending) = (self.hook.clone(), told.clone(), self.pending.clone());
         // The queue stays open as long as somebody may put something into it; a rest that is over is aborted.
         let queue = lock(&self.queue).clone();
         let sleeper = tokio::spawn(async move {
-            tokio::time::sleep(after).await;
+            tokio::time::sleep(hook.after).await;
             let mut told = lock(&shared);
             if *told == Telling::NotYet {
                 *told = Telling::Told;
                 if on_pause {
-                    send(&queue, &pending, Item { alert, waited_for: None });
+                    send(&queue, &pending, &hook, Item { alert, waited_for: None });
                 }
             }
         });
@@ -162,23 +173,38 @@ impl Line {
     pub async fn end(&self, since: Instant) {
         self.forget_rest();
         *lock(&self.queue) = None;
+        let keeper = lock(&self.keeper).take();
         let Some(mut task) = lock(&self.task).take() else { return };
         let left = (self.hook.timeout + GRACE).saturating_sub(since.elapsed());
         if tokio::time::timeout(left, &mut task).await.is_err() {
             task.abort();
-            let alerts = match self.pending.load(Ordering::SeqCst) {
+            let unsent: Vec<Outcome> = lock(&self.pending).drain(..).collect();
+            let alerts = match unsent.len() {
                 1 => "1 alert".to_owned(),
                 many => format!("{many} alerts"),
             };
-            let why = format!("{alerts} could not be sent within {:?} of the end of the run", self.hook.timeout);
+            let in_time = format!("could not be sent within {:?} of the end of the run", self.hook.timeout);
+            for outcome in unsent {
+                keep(keeper.as_ref(), outcome.ended(since.elapsed(), Some(format!("it {in_time}"))));
+            }
+            let why = format!("{alerts} {in_time}");
             let _ = self.failures.send(Notice::HookFailed { hook: self.hook.name.clone(), event: None, why });
         }
     }
 }
 
-fn send(queue: &Option<UnboundedSender<Item>>, pending: &AtomicUsize, item: Item) {
+fn keep(keeper: Option<&UnboundedSender<Outcome>>, outcome: Outcome) {
+    if let Some(keeper) = keeper {
+        // Where nobody keeps it any more, it is lost.
+        let _ = keeper.send(outcome);
+    }
+}
+
+fn send(queue: &Option<UnboundedSender<Item>>, pending: &Pending, hook: &Hook, item: Item) {
     if let Some(queue) = queue {
-        pending.fetch_add(1, Ordering::SeqCst);
+        // Both in one order, whoever else sends.
+        let mut pending = lock(pending);
+        pending.push_back(Outcome::of(&hook.name, &item.alert));
         // It listens as long as the queue is there.
         let _ = queue.send(item);
     }
@@ -188,38 +214,42 @@ async fn work(
     hook: Arc<Hook>,
     around: Around,
     mut items: UnboundedReceiver<Item>,
-    pending: Arc<AtomicUsize>,
-    failures: UnboundedSender<Notice>,
+    pending: Pending,
+    (failures, keeper): (UnboundedSender<Notice>, Option<UnboundedSender<Outcome>>),
 ) {
     while let Some(Item { alert, waited_for }) = items.recv().await {
-        let event = alert.event;
+        let (event, begun) = (alert.event, Instant::now());
         let result = match &waited_for {
             None => deliver(&hook, &around, &alert).await,
             Some((_, stop)) => tokio::select! {
                 result = deliver(&hook, &around, &alert) => result,
-                () = stop.requested() => Err("it was ended, because the run was asked to stop".to_owned()),
+                () = stop.requested() => Err(Failure::new("it was ended, because the run was asked to stop", "")),
             },
         };
-        pending.fetch_sub(1, Ordering::SeqCst);
+        let first = lock(&pending).pop_front();
+        if let Some(outcome) = first {
+            let failed = result.as_ref().err().map(|failure| failure.brief.clone());
+            keep(keeper.as_ref(), outcome.ended(begun.elapsed(), failed));
+        }
         match &result {
             Ok(answer) => tracing::debug!(hook = hook.name, %event, answer, "a hook was called"),
-            Err(why) => {
+            Err(failure) => {
                 // What is required says so itself.
                 if waited_for.is_none() || !hook.is_required() {
-                    let (name, why) = (hook.name.clone(), why.clone());
+                    let (name, why) = (hook.name.clone(), failure.why.clone());
                     let _ = failures.send(Notice::HookFailed { hook: name, event: Some(event), why });
                 }
             }
         }
         if let Some((answer, _)) = waited_for {
             // Whoever asked may be gone.
-            let _ = answer.send(result.map(|_| ()));
+            let _ = answer.send(result.map(|_| ()).map_err(|failure| failure.why));
         }
     }
 }
 
 /// Calls a hook once, with its retries. Returns what came back.
-pub(super) async fn deliver(hook: &Hook, around: &Around, alert: &Alert) -> Result<String, String> {
+pub(super) async fn deliver(hook: &Hook, around: &Around, alert: &Alert) -> Result<String, Failure> {
     match &hook.call {
         Call::Command { run, .. } => command::call(run.read()?, &around.folder, alert, hook.timeout).await,
         Call::Webhook { address, format, retries } => {

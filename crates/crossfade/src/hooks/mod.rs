@@ -7,6 +7,7 @@ mod alert;
 mod command;
 mod event;
 mod line;
+mod outcome;
 mod secret;
 pub(crate) mod settings;
 mod story;
@@ -16,6 +17,7 @@ mod webhook;
 
 pub(crate) use alert::Origin;
 pub use event::HookEvent;
+pub(crate) use outcome::Outcome;
 pub use secret::Secret;
 pub use settings::Call;
 pub use settings::Format;

@@ -191,6 +191,7 @@ impl Story {
             Notice::Found { .. }
             | Notice::Progress { .. }
             | Notice::Retrying { .. }
+            | Notice::RoundEnded { .. }
             | Notice::HookFailed { .. }
             | Notice::Info { .. } => Vec::new(),
         }

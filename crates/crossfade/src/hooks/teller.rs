@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
+use std::time::Duration;
 use std::time::Instant;
 
 use crossfade_core::journal::State;
 use crossfade_core::step::Phase;
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinHandle;
 
 use super::alert::Alert;
 use super::alert::Origin;
 use super::event::HookEvent;
 use super::event::Kind;
 use super::line::Line;
+use super::outcome::Outcome;
 use super::settings::Hooks;
 use super::story::Story;
 use super::story::Telling;
@@ -24,6 +28,9 @@ use crate::error::Result;
 use crate::observer::Notice;
 use crate::observer::Observer;
 use crate::stop::Stop;
+
+/// How long the end of a run waits until it is written down what was told.
+const KEPT: Duration = Duration::from_secs(2);
 
 /// The hooks of one run. Without any it does nothing.
 #[derive(Debug)]
@@ -46,13 +53,13 @@ impl Default for Teller {
 }
 
 impl Teller {
-    /// For one run.
-    pub fn start(hooks: &Hooks, origin: Origin) -> Teller {
+    /// For one run. What came of each call goes to whoever keeps it.
+    pub fn start(hooks: &Hooks, origin: Origin, keeper: Option<&UnboundedSender<Outcome>>) -> Teller {
         if hooks.each.is_empty() {
             return Teller::default();
         }
         let (failed, failures) = unbounded_channel();
-        let line = |hook: &super::Hook| Line::start(hook.clone(), hooks.around(), failed.clone());
+        let line = |hook: &super::Hook| Line::start(hook.clone(), hooks.around(), failed.clone(), keeper.cloned());
         Teller {
             lines: hooks.each.iter().map(line).collect(),
             story: Mutex::new(Story::new(origin)),
@@ -192,7 +199,7 @@ pub(crate) async fn announce_failed_rehearsal(
     (version, name): (Option<String>, Option<String>),
     problems: Vec<String>,
 ) -> Vec<Notice> {
-    let teller = Teller::start(hooks, origin.clone());
+    let teller = Teller::start(hooks, origin.clone(), None);
     let mut alert = Alert::new(HookEvent::RehearsalFailed, &origin);
     (alert.version, alert.name) = (version, name);
     alert.error = problems.first().cloned();
@@ -210,11 +217,13 @@ pub(crate) async fn announce_failed_rehearsal(
 pub(crate) struct Told<'a> {
     teller: Arc<Teller>,
     inner: &'a mut dyn Observer,
+    /// Who writes down what was told.
+    keeper: Option<JoinHandle<()>>,
 }
 
 impl<'a> Told<'a> {
-    pub fn new(teller: Arc<Teller>, inner: &'a mut dyn Observer) -> Told<'a> {
-        Told { teller, inner }
+    pub fn new(teller: Arc<Teller>, inner: &'a mut dyn Observer, keeper: Option<JoinHandle<()>>) -> Told<'a> {
+        Told { teller, inner, keeper }
     }
 
     /// The run is over. What comes of it is not changed by any hook.
@@ -222,6 +231,11 @@ impl<'a> Told<'a> {
         self.teller.end(result.as_ref().err(), stop).await;
         for failure in self.teller.failures() {
             self.inner.notice(failure);
+        }
+        if let Some(mut keeper) = self.keeper
+            && tokio::time::timeout(KEPT, &mut keeper).await.is_err()
+        {
+            keeper.abort();
         }
         result
     }

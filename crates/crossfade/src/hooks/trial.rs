@@ -8,6 +8,7 @@ use super::alert::Alert;
 use super::alert::Origin;
 use super::event::HookEvent;
 use super::line::deliver;
+use super::outcome::Outcome;
 use super::settings::Hook;
 use super::settings::Hooks;
 use crate::report::HookReport;
@@ -15,16 +16,21 @@ use crate::report::HooksReport;
 use crate::report::REPORT_FORMAT;
 
 /// Calls every hook that is on this event; without one, every hook with the first that it is on.
-pub(crate) async fn trial(hooks: &Hooks, event: Option<HookEvent>, origin: &Origin) -> HooksReport {
+pub(crate) async fn trial(hooks: &Hooks, event: Option<HookEvent>, origin: &Origin) -> (HooksReport, Vec<Outcome>) {
     let mut report = HooksReport { format: REPORT_FORMAT, database: origin.database.clone(), hooks: Vec::new() };
+    let mut outcomes = Vec::new();
     for hook in &hooks.each {
         let Some(event) = chosen(hook, event) else { continue };
         let begun = Instant::now();
-        let result = deliver(hook, &hooks.around(), &sample(event, origin)).await;
-        let took_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let alert = sample(event, origin);
+        let result = deliver(hook, &hooks.around(), &alert).await;
+        let took = begun.elapsed();
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let failed = result.as_ref().err().map(|failure| failure.brief.clone());
+        outcomes.push(Outcome::of(&hook.name, &alert).ended(took, failed));
         let (answer, error) = match result {
             Ok(answer) => (Some(answer), None),
-            Err(why) => (None, Some(why)),
+            Err(failure) => (None, Some(failure.why)),
         };
         report.hooks.push(HookReport {
             name: hook.name.clone(),
@@ -37,7 +43,7 @@ pub(crate) async fn trial(hooks: &Hooks, event: Option<HookEvent>, origin: &Orig
             error,
         });
     }
-    report
+    (report, outcomes)
 }
 
 fn chosen(hook: &Hook, event: Option<HookEvent>) -> Option<HookEvent> {

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serde_json::Value;
 
+use super::outcome::Failure;
 use super::settings::is_address;
 use crate::web::AGENT;
 use crate::web::Proxy;
@@ -19,9 +20,9 @@ const ANSWER: u64 = 200;
 enum Tried {
     Sent(String),
     /// Another try may do.
-    Passing(String),
+    Passing(Failure),
     /// It will be the same each time.
-    Lasting(String),
+    Lasting(Failure),
 }
 
 /// Sends it. Returns what came back, or why it failed; neither has the address in it.
@@ -31,9 +32,9 @@ pub(super) async fn call(
     body: &Value,
     retries: u32,
     timeout: Duration,
-) -> Result<String, String> {
+) -> Result<String, Failure> {
     if !is_address(address) {
-        return Err("its address does not begin with https:// or http://".to_owned());
+        return Err(Failure::new("its address does not begin with https:// or http://", ""));
     }
     let end = Instant::now() + timeout;
     let mut rest = FIRST_REST;
@@ -46,12 +47,12 @@ pub(super) async fn call(
             Ok(Tried::Sent(answer)) => return Ok(answer),
             Ok(Tried::Lasting(why)) => return Err(why),
             Ok(Tried::Passing(why)) => why,
-            Err(error) => return Err(format!("it could not be sent: {error}")),
+            Err(error) => return Err(Failure::new("it could not be sent", &format!(": {error}"))),
         };
         let has_time = Instant::now() + rest < end;
         if tries > retries || !has_time {
             let times = if tries == 1 { "1 try".to_owned() } else { format!("{tries} tries") };
-            return Err(format!("{why} ({times})"));
+            return Err(why.and(&format!(" ({times})")));
         }
         tokio::time::sleep(rest).await;
         rest *= 2;
@@ -69,19 +70,23 @@ fn post(url: &str, proxy: Option<Proxy>, text: &str, left: Duration) -> Tried {
             let line: String = body.unwrap_or_default().chars().take(ANSWER as usize).collect();
             let line = without_address(line.lines().next().unwrap_or_default().trim(), url);
             let answer = if line.is_empty() { status.to_string() } else { format!("{status} {line}") };
+            let failure = || {
+                let more = if line.is_empty() { String::new() } else { format!(" {line}") };
+                Failure::new(format!("it answered {status}"), &more)
+            };
             match status {
                 200..=299 => Tried::Sent(answer),
-                408 | 425 | 429 | 500..=599 => Tried::Passing(format!("it answered {answer}")),
-                _ => Tried::Lasting(format!("it answered {answer}")),
+                408 | 425 | 429 | 500..=599 => Tried::Passing(failure()),
+                _ => Tried::Lasting(failure()),
             }
         }
         Err(error) => {
             let why = without_address(&error.to_string(), url);
             match error {
                 ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
-                    Tried::Lasting("its address is not understood".to_owned())
+                    Tried::Lasting(Failure::new("its address is not understood", ""))
                 }
-                _ => Tried::Passing(format!("it does not answer: {why}")),
+                _ => Tried::Passing(Failure::new("it does not answer", &format!(": {why}"))),
             }
         }
     }
@@ -113,7 +118,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_address_is_said_without_it() {
         for address in ["ftp://s3cret", "", "http:// s3cret"] {
-            let error = call(address, None, &Value::Null, 3, Duration::from_secs(5)).await.unwrap_err();
+            let error = call(address, None, &Value::Null, 3, Duration::from_secs(5)).await.unwrap_err().why;
             assert!(error.contains("address") && !error.contains("s3cret"), "{error}");
         }
     }

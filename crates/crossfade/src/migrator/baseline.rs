@@ -9,8 +9,8 @@ use crossfade_core::sql::Literal;
 use tokio_postgres::Client;
 
 use super::Migrator;
-use super::same_version;
 use super::session::Session;
+use super::shared::same_version;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;

@@ -4,9 +4,9 @@ use crossfade_core::journal::Request;
 use crossfade_core::journal::State;
 
 use super::Migrator;
-use super::choose;
-use super::run_migration;
 use super::session::Session;
+use super::shared::choose;
+use super::shared::run_migration;
 use crate::error::Error;
 use crate::error::Result;
 use crate::observer::Notice;

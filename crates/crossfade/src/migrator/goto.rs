@@ -7,10 +7,10 @@ use crossfade_core::journal::State;
 
 use super::Migrator;
 use super::history;
-use super::needs_work;
+use super::pending::needs_work;
 use super::planning;
-use super::same_version;
 use super::session::Session;
+use super::shared::same_version;
 use super::tolerance;
 use super::way_back::DownFrom;
 use super::way_back::WayBack;
@@ -149,7 +149,7 @@ pub(super) async fn go(
         report.migrations.push(session.undo(row, &now, &files).await?);
     }
     let now = session.rows_as(&files).await?;
-    report.migrations.extend(super::run_each(&mut session, &way.up, &now, options.complete).await?);
+    report.migrations.extend(super::pending::run_each(&mut session, &way.up, &now, options.complete).await?);
     Ok(report)
 }
 
@@ -224,7 +224,7 @@ pub(super) async fn redo(
     let rows = session.rows().await?;
     let files = migrator.files_as(&rows)?;
     let row = match &options.version {
-        Some(version) => super::choose(&rows, Some(version))?.into_iter().next(),
+        Some(version) => super::shared::choose(&rows, Some(version))?.into_iter().next(),
         None => history::last_run(&rows),
     };
     let Some(row) = row else {

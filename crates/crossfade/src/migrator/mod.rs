@@ -9,17 +9,23 @@ mod drift;
 mod git;
 mod goto;
 mod history;
+mod keeper;
 mod lint;
 mod on_scratch;
+mod options;
+mod pending;
 mod places;
 mod planning;
 mod preview;
+mod purge;
 mod readiness;
 mod rehearsal;
 mod renumber;
 mod repair;
+mod rollback;
 mod runbook;
 mod session;
+mod shared;
 mod squash;
 mod squashed;
 mod start;
@@ -41,6 +47,9 @@ pub use drift::DriftOptions;
 pub use goto::GotoOptions;
 pub use goto::RedoOptions;
 pub use lint::LintOptions;
+pub use options::BackfillOptions;
+pub use options::MigrateOptions;
+pub use options::RunOptions;
 pub use readiness::Readiness;
 pub use rehearsal::RehearseOptions;
 pub use rehearsal::RehearseSource;
@@ -54,6 +63,7 @@ pub use steering::LiveChange;
 pub use there_and_back::TestOptions;
 pub use trail::HistoryOptions;
 pub use trail::HistorySince;
+pub use verify::AfterFailure;
 pub use verify::KeepVerifyingOptions;
 pub use watcher::Watcher;
 
@@ -61,35 +71,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossfade_core::journal::Direction;
-use crossfade_core::journal::Request;
-use crossfade_core::journal::State;
 use crossfade_core::plan::BackfillRequest;
-use crossfade_core::sql::Ident;
-use crossfade_core::throttle::Settings;
 
 use crate::audit::Audit;
-use crate::config::Blocks;
 use crate::config::Config;
-use crate::config::ContractConfig;
-use crate::config::OutOfOrder;
 use crate::doctor::Doctor;
-use crate::error::Error;
 use crate::error::Result;
 use crate::hooks::HookEvent;
-use crate::hooks::Hooks;
-use crate::hooks::Origin;
 use crate::hooks::Teller;
-use crate::hooks::Told;
 use crate::hooks::trial;
-use crate::observer::Notice;
 use crate::observer::Observer;
 use crate::postgres::Target;
 use crate::postgres::lease::APPLICATION;
 use crate::postgres::store::Fault;
 use crate::postgres::store::Run;
-use crate::postgres::store::Store;
-use crate::postgres::store::TrackedRow;
 use crate::report::BackfillReport;
 use crate::report::BaselineReport;
 use crate::report::CheckReport;
@@ -104,7 +99,6 @@ use crate::report::REPORT_FORMAT;
 use crate::report::RehearsalReport;
 use crate::report::RenumberReport;
 use crate::report::RepairReport;
-use crate::report::RunMigration;
 use crate::report::RunReport;
 use crate::report::RunbookReport;
 use crate::report::SquashReport;
@@ -113,52 +107,9 @@ use crate::report::TestReport;
 use crate::report::ThrottleReport;
 use crate::report::UsageReport;
 use crate::report::VerifyReport;
-use crate::scratch::ScratchDatabase;
 use crate::source::Embedded;
-use crate::source::FileKind;
-use crate::source::Folder;
-use crate::source::Medium;
 use crate::source::SourceFile;
-use crate::source::compare_versions;
 use crate::stop::Stop;
-use session::Session;
-
-/// What `migrate` is to do.
-#[derive(Clone, Debug, Default)]
-pub struct MigrateOptions {
-    /// Up to this version; none for all.
-    pub to: Option<String>,
-    /// Through contract and purge, without waiting.
-    pub complete: bool,
-    /// Wait for another runner to finish, instead of refusing.
-    pub wait: bool,
-    /// How many connections fill rows at the same time; none: as the configuration says.
-    pub workers: Option<usize>,
-    /// Set rows aside whose new value can't be computed, and go on around them.
-    pub park: bool,
-    /// Run files that come before what was run already, whatever the configuration says.
-    pub allow_out_of_order: bool,
-}
-
-/// What any command that changes something takes.
-#[derive(Clone, Debug, Default)]
-pub struct RunOptions {
-    /// Wait for another runner to finish, instead of refusing.
-    pub wait: bool,
-}
-
-/// What `backfill` is to do, beside what it copies.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct BackfillOptions {
-    /// Rows that one transaction may change at the most.
-    pub batch_size: Option<u64>,
-    /// How many connections fill rows at the same time; none: as the configuration says.
-    pub workers: Option<usize>,
-    /// Set rows aside that the server refuses, and go on around them.
-    pub park: bool,
-    /// Wait for another runner to finish, instead of refusing.
-    pub wait: bool,
-}
 
 /// Runs migrations of one folder against one database.
 #[derive(Clone, Debug)]
@@ -196,17 +147,6 @@ impl Migrator {
         Migrator { embedded: Some(*migrations), ..Migrator::new(config, target) }
     }
 
-    /// For what compares whole databases.
-    fn refuse_one_schema(&self, command: &str) -> Result<()> {
-        match self.target.schema() {
-            None => Ok(()),
-            Some(schema) => {
-                Err(Error::usage(format!("{command} looks at a whole database, and not at the schema {schema} alone"))
-                    .hint("docs/targets.md says what can be done for a tenant"))
-            }
-        }
-    }
-
     /// The database that it is for.
     pub fn target(&self) -> &Target {
         &self.target
@@ -235,108 +175,18 @@ impl Migrator {
         self
     }
 
-    fn schema(&self) -> Ident {
-        Ident::new(self.config.schema.as_str())
-    }
-
-    /// For reading.
-    fn store(&self) -> Store {
-        Store { fault: self.fault.clone(), ..Store::new(&self.schema()) }
-    }
-
-    /// For a command that writes: a run of its own, or the one that it is at.
-    fn recording_store(&self) -> Store {
-        Store { run: self.run.clone().unwrap_or_else(|| self.new_run()), ..self.store() }
-    }
-
-    fn new_run(&self) -> Run {
-        let mut audit = self.audit.clone();
-        // A repository around a program that holds its migrations says nothing about them.
-        if audit.git_commit.is_none() && self.embedded.is_none() {
-            audit.git_commit = crate::source::head_commit(&self.config.migrations);
-        }
-        Run::new(audit)
-    }
-
-    /// One run, of which the hooks are told.
-    fn told<'o>(&self, observer: &'o mut dyn Observer) -> (Migrator, Told<'o>) {
-        let run = self.new_run();
-        let teller = Arc::new(Teller::start(&self.config.hooks, self.origin(&run)));
-        let own = Migrator { run: Some(run), teller: teller.clone(), ..self.clone() };
-        (own, Told::new(teller, observer))
-    }
-
-    fn origin(&self, run: &Run) -> Origin {
-        Origin {
-            database: self.target.display(),
-            run_id: run.id.clone(),
-            host: run.host.clone(),
-            actor: run.audit.actor.clone(),
-            git_commit: run.audit.git_commit.clone(),
-            ci_url: run.audit.ci_url.clone(),
-        }
-    }
-
     /// Tells each hook a sample: of this event, or of the first that it is on. Connects to no database.
     pub async fn try_hooks(&self, event: Option<HookEvent>) -> HooksReport {
-        trial(&self.config.hooks, event, &self.origin(&self.new_run())).await
+        trial(&self.config.hooks, event, &self.origin(&self.new_run())).await.0
     }
 
-    fn files(&self) -> Result<Vec<SourceFile>> {
-        match &self.sources {
-            Some(sources) => Ok(sources.to_vec()),
-            None => self.folder().map(|folder| folder.files),
-        }
-    }
-
-    /// The same configuration on a scratch database, with these migrations.
-    fn on_scratch(&self, database: &ScratchDatabase, sources: Arc<Vec<SourceFile>>) -> Migrator {
-        let mut config = self.config.clone();
-        config.out_of_order = OutOfOrder::Allow;
-        // Nobody else is there, and nobody wants to hear of it.
-        config.throttle = Settings::default();
-        config.hooks = Hooks::default();
-        config.backfill.duty = 1.0;
-        config.contract =
-            ContractConfig { quiet_for: Duration::ZERO, old_sessions: Blocks::Warn, ..ContractConfig::default() };
-        Migrator { sources: Some(sources), ..Migrator::new(config, database.target().clone()) }
-    }
-
-    fn folder(&self) -> Result<Folder> {
-        crate::source::load_folder(self.medium(), &self.config.migrations, self.config.layout)
-    }
-
-    fn medium(&self) -> Medium<'_> {
-        self.embedded.as_ref().map_or(Medium::Disk, Medium::Program)
-    }
-
-    /// Whether there are files at all: an image may hold the program alone.
-    fn has_files(&self) -> bool {
-        self.embedded.is_some() || self.config.migrations.exists()
-    }
-
-    /// The files, each under the version that the tracking table has for it: `1` and `001` are one.
-    fn files_as(&self, rows: &[TrackedRow]) -> Result<Vec<SourceFile>> {
-        Ok(history::as_tracked(self.files()?, rows))
-    }
-
-    /// Where the way back of a migration would have to be written that has none.
-    fn where_to_write_the_way_back(&self, row: &TrackedRow) -> Option<String> {
-        let folder = self.folder().ok()?;
-        let file = folder.files.iter().find(|file| same_version(&file.version, &row.version))?;
-        folder.where_to_write_the_way_back(file)
-    }
-
-    /// The same; none where there is no folder: an image may hold the program alone.
-    fn files_where_there(&self, rows: &[TrackedRow]) -> Result<Vec<SourceFile>> {
-        if self.has_files() { self.files_as(rows) } else { Ok(Vec::new()) }
-    }
-
-    /// The tracking table as it is, without the lease. Makes nothing.
-    async fn look(&self) -> Result<Vec<TrackedRow>> {
-        let client = self.target.connect(APPLICATION).await?;
-        let store = self.store();
-        if store.exists(&client).await? { store.rows(&client).await } else { Ok(Vec::new()) }
+    /// The same, and writes down in the journal what came of it: a hook that failed counts as mended once its sample came through.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written down: there is no journal, or the role may not. The hooks were called then all the same.
+    pub async fn try_hooks_and_record(&self, event: Option<HookEvent>) -> Result<HooksReport> {
+        keeper::recorded_trial(self, event).await
     }
 
     /// Every migration and its state. Changes nothing, and needs no right to change anything.
@@ -370,7 +220,8 @@ impl Migrator {
     pub async fn doctor(&self) -> Result<DoctorReport> {
         let client = self.target.connect(APPLICATION).await?;
         let retain = self.config.retain.as_secs_f64();
-        let complaints = Doctor { client: &client, store: &self.store(), retain }.complaints().await?;
+        let hooks = self.hook_names();
+        let complaints = Doctor { client: &client, store: &self.store(), retain, hooks: &hooks }.complaints().await?;
         Ok(DoctorReport { format: REPORT_FORMAT, database: self.target.display(), complaints })
     }
 
@@ -475,61 +326,6 @@ impl Migrator {
         told.end(result, stop).await
     }
 
-    async fn run_pending(
-        &self,
-        options: MigrateOptions,
-        observer: &mut dyn Observer,
-        stop: &Stop,
-    ) -> Result<RunReport> {
-        let mut rows = self.look().await?;
-        let files = self.files_as(&rows)?;
-        for text in tolerance::tolerate(self, &files, &mut rows).await? {
-            observer.notice(Notice::Info { text });
-        }
-        let late = if options.allow_out_of_order { OutOfOrder::Allow } else { self.config.out_of_order };
-        for text in history::check(&files, &rows, late)? {
-            observer.notice(Notice::Info { text });
-        }
-        let wanted = self.up_to(&files, options.to.as_deref())?;
-        let tracked = history::by_version(&rows);
-        let row_of = |file: &SourceFile| tracked.get(file.version.as_str()).copied();
-        if !wanted.iter().any(|file| needs_work(file, row_of(file), options.complete)) {
-            let report = wanted.iter().filter_map(|file| row_of(file)).map(run_migration).collect();
-            observer.notice(Notice::Info { text: "nothing to do".to_owned() });
-            return Ok(RunReport { format: REPORT_FORMAT, migrations: report });
-        }
-        let mut session = Session::open(self, options.wait, observer, stop).await?;
-        session.park = options.park;
-        session.know(&files);
-        let rows = session.rows_as(&files).await?;
-        history::check(&files, &rows, late)?;
-        let done = run_each(&mut session, &wanted, &rows, options.complete).await?;
-        Ok(RunReport { format: REPORT_FORMAT, migrations: done })
-    }
-
-    fn with_workers(&self, workers: usize) -> Migrator {
-        let mut own = self.clone();
-        own.config.backfill.workers = workers.clamp(1, crate::config::MOST_WORKERS);
-        own
-    }
-
-    /// The files up to a version; what is repeatable only with all of them.
-    fn up_to<'f>(&self, files: &'f [SourceFile], to: Option<&str>) -> Result<Vec<&'f SourceFile>> {
-        let Some(to) = to else { return Ok(files.iter().collect()) };
-        let versioned = || files.iter().filter(|file| file.kind != FileKind::Repeatable);
-        if !versioned().any(|file| same_version(&file.version, to)) {
-            return Err(Error::usage(format!("there is no migration {to}")).hint(format!(
-                "the versions are {}",
-                versioned().map(|file| file.version.as_str()).collect::<Vec<_>>().join(", ")
-            )));
-        }
-        let is_wanted = |file: &&SourceFile| compare_versions(&file.version, to) != std::cmp::Ordering::Greater;
-        if versioned().all(|file| is_wanted(&file)) {
-            return Ok(files.iter().collect());
-        }
-        Ok(versioned().filter(is_wanted).collect())
-    }
-
     /// After the deploy: removes the old form. Without a version: of every migration that is ready, in order.
     ///
     /// # Errors
@@ -570,49 +366,8 @@ impl Migrator {
         stop: &Stop,
     ) -> Result<RunReport> {
         let (own, mut told) = self.told(observer);
-        let result = own.run_purge(version, options, &mut told, stop).await;
+        let result = purge::run(&own, version, options, &mut told, stop).await;
         told.end(result, stop).await
-    }
-
-    async fn run_purge(
-        &self,
-        version: Option<&str>,
-        options: RunOptions,
-        observer: &mut dyn Observer,
-        stop: &Stop,
-    ) -> Result<RunReport> {
-        let mut session = Session::open_existing(self, options.wait, observer, stop).await?;
-        let rows = session.rows().await?;
-        let chosen = choose(&rows, version)?;
-        let mut due = Vec::new();
-        for row in &chosen {
-            if row.state == State::Contracted || (row.state == State::Failed && session.purge_has_begun(row).await?) {
-                due.push(*row);
-            }
-        }
-        if due.is_empty() {
-            if let (Some(_), Some(row)) = (version, chosen.first())
-                && row.state != State::Applied
-            {
-                return Err(Error::refused(format!(
-                    "migration {} {} retains nothing: it is {}",
-                    row.version,
-                    row.name,
-                    row.state.name()
-                ))
-                .hint("purge comes after contract"));
-            }
-            session.observer.notice(Notice::Info { text: "nothing is retained".to_owned() });
-            return Ok(RunReport {
-                format: REPORT_FORMAT,
-                migrations: chosen.into_iter().map(run_migration).collect(),
-            });
-        }
-        let mut done = Vec::new();
-        for row in due {
-            done.push(session.go_on(row, Some(Request::Purge)).await?);
-        }
-        Ok(RunReport { format: REPORT_FORMAT, migrations: done })
     }
 
     /// Undoes one migration: the given one, or the newest.
@@ -628,37 +383,8 @@ impl Migrator {
         stop: &Stop,
     ) -> Result<RunReport> {
         let (own, mut told) = self.told(observer);
-        let result = own.run_rollback(version, options, &mut told, stop).await;
+        let result = rollback::run(&own, version, options, &mut told, stop).await;
         told.end(result, stop).await
-    }
-
-    async fn run_rollback(
-        &self,
-        version: Option<&str>,
-        options: RunOptions,
-        observer: &mut dyn Observer,
-        stop: &Stop,
-    ) -> Result<RunReport> {
-        let mut session = Session::open_existing(self, options.wait, observer, stop).await?;
-        let rows = session.rows().await?;
-        let row = match version {
-            Some(_) => choose(&rows, version)?.into_iter().next(),
-            None => {
-                let under_way = rows.iter().rev().find(|row| row.state == State::RollingBack);
-                under_way.or_else(|| history::last_run(&rows))
-            }
-        };
-        if let Some(row) = row.filter(|row| history::is_repeatable(row)) {
-            return Err(Error::refused(format!("{} is repeatable, and has no way back", row.version))
-                .hint("give its file the text that it had before, and run `crossfade migrate`"));
-        }
-        let Some(row) = row.filter(|row| row.state != State::RolledBack) else {
-            session.observer.notice(Notice::Info { text: "there is nothing to roll back".to_owned() });
-            return Ok(RunReport { format: REPORT_FORMAT, migrations: Vec::new() });
-        };
-        let files = self.files_where_there(&rows)?;
-        let done = session.undo(row, &rows, &files).await?;
-        Ok(RunReport { format: REPORT_FORMAT, migrations: vec![done] })
     }
 
     /// Shows what differs between the files and what was run, or accepts it. Showing changes nothing.
@@ -824,105 +550,6 @@ impl Migrator {
         let (own, mut told) = self.told(observer);
         let result = verify::keep_on(&own, version, options, &mut told, stop).await;
         told.end(result, stop).await
-    }
-}
-
-fn same_version(a: &str, b: &str) -> bool {
-    compare_versions(a, b) == std::cmp::Ordering::Equal
-}
-
-fn choose<'r>(rows: &'r [TrackedRow], version: Option<&str>) -> Result<Vec<&'r TrackedRow>> {
-    let Some(version) = version else { return Ok(rows.iter().collect()) };
-    let found: Vec<&TrackedRow> = rows.iter().filter(|row| same_version(&row.version, version)).collect();
-    if found.is_empty() {
-        return Err(Error::refused(format!("migration {version} has not been run on this database"))
-            .hint("`crossfade status` lists them"));
-    }
-    Ok(found)
-}
-
-/// Whether `migrate` has anything to do for a file.
-fn needs_work(file: &SourceFile, row: Option<&TrackedRow>, complete: bool) -> bool {
-    let Some(row) = row else { return true };
-    match row.state {
-        State::Pending
-        | State::Expanding
-        | State::Migrating
-        | State::Contracting
-        | State::Failed
-        | State::RollingBack
-        | State::RolledBack => true,
-        State::Ready | State::Contracted => complete,
-        State::Applied => history::is_to_be_repeated(file, row),
-    }
-}
-
-/// Runs files in their order, each as far as it goes.
-async fn run_each(
-    session: &mut Session<'_>,
-    wanted: &[&SourceFile],
-    rows: &[TrackedRow],
-    complete: bool,
-) -> Result<Vec<RunMigration>> {
-    session.be_quick(rows);
-    let done = try_each(session, wanted, rows, complete).await;
-    let settled = session.settle().await;
-    let done = done?;
-    settled?;
-    Ok(done)
-}
-
-async fn try_each(
-    session: &mut Session<'_>,
-    wanted: &[&SourceFile],
-    rows: &[TrackedRow],
-    complete: bool,
-) -> Result<Vec<RunMigration>> {
-    let tracked = history::by_version(rows);
-    let mut done = Vec::new();
-    for file in wanted {
-        let row = tracked.get(file.version.as_str()).copied();
-        if !needs_work(file, row, complete) {
-            continue;
-        }
-        if let Some(row) = row.filter(|row| row.state == State::RollingBack) {
-            return Err(Error::refused(format!("migration {} {} is being rolled back", row.version, row.name))
-                .hint("finish that first: `crossfade rollback`"));
-        }
-        done.push(session.migrate_one(file, row, complete).await?);
-    }
-    Ok(done)
-}
-
-fn run_migration(row: &TrackedRow) -> RunMigration {
-    RunMigration {
-        version: row.version.clone(),
-        name: row.name.clone(),
-        state: row.state,
-        next: next_text(row.state, &row.version),
-    }
-}
-
-/// What a migration in this state waits for.
-fn next_text(state: State, version: &str) -> Option<String> {
-    match state {
-        State::Ready => Some(format!("deploy the new code everywhere, then `crossfade contract {version}`")),
-        State::Contracted => Some(format!(
-            "the old form is retained: `crossfade rollback {version}` brings it back, `crossfade purge {version}` drops it"
-        )),
-        State::Failed => Some("`crossfade migrate` tries again, `crossfade rollback` undoes".to_owned()),
-        State::RollingBack => Some("`crossfade rollback` goes on".to_owned()),
-        State::Expanding | State::Migrating => Some("`crossfade migrate` goes on".to_owned()),
-        State::Contracting => Some("`crossfade contract` goes on".to_owned()),
-        State::Pending => Some("`crossfade migrate` runs it".to_owned()),
-        State::Applied | State::RolledBack => None,
-    }
-}
-
-fn direction_of(request: Option<Request>) -> Direction {
-    match request {
-        Some(Request::Rollback) => Direction::Backward,
-        Some(Request::Pause | Request::Resume | Request::Contract | Request::Purge) | None => Direction::Forward,
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crossfade_core::step::Plan;
 use crossfade_core::step::PlanKind;
 
-use super::same_version;
+use super::shared::same_version;
 use crate::source::SourceFile;
 
 /// The files of some migrations.

@@ -15,7 +15,7 @@ use super::planning::catalog;
 use super::planning::in_flight;
 use super::planning::plan_file;
 use super::planning::preflight;
-use super::same_version;
+use super::shared::same_version;
 use crate::error::Error;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;

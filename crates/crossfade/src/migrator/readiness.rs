@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use super::Migrator;
-use super::same_version;
+use super::shared::same_version;
 use crate::error::Error;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;

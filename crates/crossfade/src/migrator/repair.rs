@@ -8,10 +8,10 @@ use crossfade_core::migration::checksum;
 use crossfade_core::sql::same_code;
 
 use super::Migrator;
-use super::choose;
 use super::history::is_repeatable;
-use super::same_version;
 use super::session::Session;
+use super::shared::choose;
+use super::shared::same_version;
 use super::squashed;
 use super::tolerance::is_text_of;
 use crate::error::Error;

@@ -30,8 +30,8 @@ use super::Migrator;
 use super::history;
 use super::places::Places;
 use super::planning;
-use super::run_migration;
-use super::same_version;
+use super::shared::run_migration;
+use super::shared::same_version;
 use super::squashed;
 use super::tolerance;
 use super::way_back::WayBack;
@@ -340,9 +340,9 @@ impl<'a> Session<'a> {
                         && !self.stop.is_requested() =>
                 {
                     losses += 1;
-                    self.observer
-                        .notice(Notice::Retrying { reason: format!("the connection was lost ({})", error.chain()) });
-                    self.reconnect(&mut losses).await?;
+                    let lost = format!("the connection was lost ({})", error.chain());
+                    self.observer.notice(Notice::Retrying { reason: lost.clone() });
+                    self.reconnect(&mut losses, &lost).await?;
                 }
                 Ok(state) => return Ok(state),
                 Err(error) => return Err(error),
@@ -350,7 +350,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn reconnect(&mut self, losses: &mut u32) -> Result<()> {
+    /// `lost` says what was lost, and by what: a server that does not come back can't be asked any more.
+    async fn reconnect(&mut self, losses: &mut u32, lost: &str) -> Result<()> {
         // With a new epoch, so that a backend of ours that is still at work is ended before we go on.
         self.lease.release().await;
         loop {
@@ -363,10 +364,8 @@ impl<'a> Session<'a> {
                     return Ok(());
                 }
                 Err(error) if *losses >= RECONNECTS || self.stop.is_requested() => {
-                    return Err(Error::failed("the connection was lost, and the server does not come back")
-                        .hint(
-                            "nothing is lost: when it is back, run the same command again; it goes on from the journal",
-                        )
+                    return Err(Error::failed(format!("{lost}, and the server does not come back"))
+                        .hint("nothing is lost: when it is back, run the same command again; it goes on from the journal. Where the server itself went down, its log says why")
                         .caused_by(error));
                 }
                 Err(_) => *losses += 1,
@@ -383,10 +382,12 @@ impl<'a> Session<'a> {
         let because = self.because.clone();
         let mut executor = self.executor(stored, client, goes_on);
         if let Some(asked) = *request {
-            if super::direction_of(Some(asked)) == Direction::Forward {
+            if super::shared::direction_of(Some(asked)) == Direction::Forward {
                 executor.refuse_paused().await?;
             }
-            if super::direction_of(Some(asked)) == Direction::Backward && executor.state()? != State::RollingBack {
+            if super::shared::direction_of(Some(asked)) == Direction::Backward
+                && executor.state()? != State::RollingBack
+            {
                 executor.ask_the_way_back().await?;
             }
             executor.before_request(asked).await?;

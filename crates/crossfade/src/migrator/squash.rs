@@ -18,7 +18,7 @@ use tokio_postgres::Client;
 use super::Migrator;
 use super::drift;
 use super::on_scratch;
-use super::same_version;
+use super::shared::same_version;
 use super::tolerance;
 use crate::error::Doing as _;
 use crate::error::Error;

@@ -15,7 +15,7 @@ use tokio_postgres::Client;
 
 use super::Migrator;
 use super::history;
-use super::next_text;
+use super::shared::next_text;
 use super::steering::paused_text;
 use crate::error::Result;
 use crate::postgres::controls::Waited;
@@ -87,11 +87,13 @@ pub(super) async fn gather(migrator: &Migrator, client: &Client) -> Result<Gathe
     let (files, passed_over) = folder.map(|folder| (folder.files, folder.passed_over)).unwrap_or_default();
     let store = migrator.store();
     let mut epoch = None;
+    let mut failed_alerts = BTreeMap::new();
     let (mut rows, runner, backfills) = if store.exists(client).await? {
         let runner = current_runner(client, &store.schema).await?;
         if runner.is_some() {
             epoch = current_epoch(client, &store.schema).await?;
         }
+        failed_alerts = store.failed_alerts(client).await?;
         (store.rows(client).await?, runner, backfills(client, &store, epoch).await?)
     } else {
         (Vec::new(), None, Vec::new())
@@ -108,7 +110,9 @@ pub(super) async fn gather(migrator: &Migrator, client: &Client) -> Result<Gathe
         let file = file_of.get(row.version.as_str()).copied();
         let (status, stored) = of_row(migrator, client, &store, row, file, epoch).await?;
         plans.extend(stored.map(|stored| (row.version.clone(), (row.clone(), stored))));
-        migrations.push(MigrationStatus { out_of_order: run_late.contains(&row.version), ..status });
+        let failed_alerts = failed_alerts.remove(&row.version).unwrap_or_default();
+        let out_of_order = run_late.contains(&row.version);
+        migrations.push(MigrationStatus { out_of_order, failed_alerts, ..status });
     }
     for file in files.iter().filter(|file| !by_version.contains_key(file.version.as_str())) {
         migrations.push(MigrationStatus { out_of_order: found.late.contains(&file.version), ..pending(file) });
@@ -148,6 +152,7 @@ fn pending(file: &SourceFile) -> MigrationStatus {
         applied_by: None,
         retained_until: None,
         old_form: None,
+        failed_alerts: Vec::new(),
         origin: OWN.to_owned(),
         file: true,
         missing_because: None,
@@ -181,6 +186,7 @@ async fn of_row(
         applied_by: row.applied_by.clone(),
         retained_until: None,
         old_form: None,
+        failed_alerts: Vec::new(),
         origin: row.origin.clone(),
         file: file.is_some(),
         missing_because: row.missing_because.clone().filter(|_| file.is_none()),

@@ -18,8 +18,7 @@ use crossfade_core::throttle::Settings;
 use tokio_postgres::Client;
 
 use super::Migrator;
-use super::choose;
-use crate::error::Doing as _;
+use super::shared::choose;
 use crate::error::Error;
 use crate::error::Result;
 use crate::postgres::controls::LiveSetting;
@@ -209,8 +208,6 @@ pub(super) async fn report(migrator: &Migrator) -> Result<ThrottleReport> {
             tables.extend(current_tables(begun));
         }
     }
-    let limits = "SET statement_timeout = '4s'; SET lock_timeout = '1s'";
-    client.batch_execute(limits).await.doing("prepare the session")?;
     let seen = look_once(&client, has_journal.then_some(&store), &settings, &tables).await;
     Ok(ThrottleReport {
         format: REPORT_FORMAT,

@@ -26,7 +26,7 @@ use super::RunOptions;
 use super::on_scratch::in_full;
 use super::on_scratch::run_whole;
 use super::on_scratch::with_missing_roles;
-use super::same_version;
+use super::shared::same_version;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::FileFindings;

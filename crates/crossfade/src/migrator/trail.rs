@@ -8,7 +8,7 @@ use crossfade_core::step::PlanKind;
 use tokio_postgres::Client;
 
 use super::Migrator;
-use super::same_version;
+use super::shared::same_version;
 use crate::error::Error;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;
@@ -42,7 +42,12 @@ pub enum HistorySince {
 pub(super) async fn report(migrator: &Migrator, options: &HistoryOptions) -> Result<HistoryReport> {
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.store();
-    let mut report = HistoryReport { format: REPORT_FORMAT, database: migrator.target.display(), events: Vec::new() };
+    let mut report = HistoryReport {
+        format: REPORT_FORMAT,
+        database: migrator.target.display(),
+        events: Vec::new(),
+        alerts: Some(Vec::new()),
+    };
     if !store.exists(&client).await? {
         return Ok(report);
     }
@@ -74,6 +79,7 @@ pub(super) async fn report(migrator: &Migrator, options: &HistoryOptions) -> Res
         Some(_) | None => error,
     })?;
     report.events = in_words(&client, &store, events, options.sql).await?;
+    report.alerts = store.alerts(&client, versions.as_deref(), since).await?;
     Ok(report)
 }
 
@@ -105,6 +111,7 @@ fn shown(of: TrailEvent, plan: &Plan, with_sql: bool) -> HistoryEvent {
         Event::StepSucceeded { took_ms, .. } => (Some(*took_ms), None),
         Event::StepFailed { error, .. } | Event::UndoFailed { error, .. } => (None, Some(error.clone())),
         Event::PlanRecorded
+        | Event::Kept { .. }
         | Event::TakenOver { .. }
         | Event::GivenBack
         | Event::Repaired { .. }
@@ -145,6 +152,7 @@ fn statements(event: &Event, plan: &Plan) -> Vec<String> {
         Event::StepStarted { step } => plan.step(*step).map(|step| &step.action),
         Event::UndoStarted { step } => plan.step(*step).and_then(|step| step.undo.as_ref()),
         Event::PlanRecorded
+        | Event::Kept { .. }
         | Event::TakenOver { .. }
         | Event::GivenBack
         | Event::Repaired { .. }

@@ -3,8 +3,8 @@
 use crossfade_core::journal::State;
 
 use super::Migrator;
-use super::choose;
 use super::session::Session;
+use super::shared::choose;
 use crate::error::Error;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;

@@ -7,8 +7,8 @@ use crossfade_core::step::Action;
 use crossfade_core::step::Phase;
 
 use super::Migrator;
-use super::choose;
 use super::session::Reader;
+use super::shared::choose;
 use crate::error::Error;
 use crate::error::Result;
 use crate::observer::Notice;
@@ -30,11 +30,33 @@ pub struct KeepVerifyingOptions {
     pub duty: f64,
     /// So many rounds; none: until it is stopped.
     pub rounds: Option<u32>,
+    /// What becomes of the rest when a round can't be gone.
+    pub after_failure: AfterFailure,
 }
+
+/// What comes after a round that failed. A server that is away is waited for in both cases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterFailure {
+    /// Nothing: its error is that of the whole.
+    End,
+    /// The next round.
+    GoOn,
+}
+
+/// After a round that failed the next one comes no later than this.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// A round that has not ended so long after somebody asked to stop is given up: it only reads.
+const GRACE: Duration = Duration::from_secs(3);
 
 impl Default for KeepVerifyingOptions {
     fn default() -> KeepVerifyingOptions {
-        KeepVerifyingOptions { every: Duration::from_secs(600), duty: 0.1, rounds: None }
+        KeepVerifyingOptions {
+            every: Duration::from_secs(600),
+            duty: 0.1,
+            rounds: None,
+            after_failure: AfterFailure::End,
+        }
     }
 }
 
@@ -65,12 +87,22 @@ pub(super) async fn keep_on(
     let mut last = Vec::new();
     let mut rounds = 0;
     loop {
-        match round(migrator, version, &gate, observer, stop).await {
-            Ok(tables) => last = tables,
+        let went = tokio::select! {
+            went = round(migrator, version, &gate, observer, stop) => went,
+            () = async { stop.requested().await; tokio::time::sleep(GRACE).await } => {
+                return Ok(VerifyReport { format: REPORT_FORMAT, tables: last });
+            }
+        };
+        let mut rest = options.every;
+        match went {
+            Ok(tables) => {
+                last = tables;
+                observer.notice(Notice::RoundEnded { error: None });
+            }
             Err(_) if stop.is_requested() => {}
-            Err(error) if error.is_connection_lost() => {
-                let reason = format!("old and new form could not be compared ({})", error.chain());
-                observer.notice(Notice::Retrying { reason });
+            Err(error) if error.is_connection_lost() || options.after_failure == AfterFailure::GoOn => {
+                rest = rest.min(RETRY);
+                observer.notice(Notice::RoundEnded { error: Some(error.chain()) });
             }
             Err(error) => return Err(error),
         }
@@ -78,7 +110,7 @@ pub(super) async fn keep_on(
         if stop.is_requested() || options.rounds.is_some_and(|most| rounds >= most) {
             return Ok(VerifyReport { format: REPORT_FORMAT, tables: last });
         }
-        stop.sleep(options.every).await;
+        stop.sleep(rest).await;
         if stop.is_requested() {
             return Ok(VerifyReport { format: REPORT_FORMAT, tables: last });
         }
@@ -96,10 +128,17 @@ async fn round(
     let chosen = choose(&rows, version)?;
     let mut all = Vec::new();
     for row in chosen.into_iter().filter(|row| row.state == State::Ready) {
-        let tables = compare(migrator, row, gate, observer, stop).await?;
+        let compared = compare(migrator, row, gate, observer, stop).await;
         if stop.is_requested() {
             break;
         }
+        // Whoever runs it may have gone on meanwhile: then what was compared is no pair of forms any more.
+        if compared.as_ref().map_or_else(|error| !error.is_connection_lost(), |tables| differs(tables))
+            && !still_waits(migrator, row).await?
+        {
+            continue;
+        }
+        let tables = compared?;
         remember(migrator, row, &tables, observer).await?;
         all.extend(tables);
     }
@@ -107,6 +146,16 @@ async fn round(
         observer.notice(Notice::Info { text: "no migration waits for the deploy with two forms".to_owned() });
     }
     Ok(all)
+}
+
+fn differs(tables: &[VerifyTable]) -> bool {
+    tables.iter().any(|table| table.differing > 0)
+}
+
+/// Whether it waits for the deploy as it did when it was looked at.
+async fn still_waits(migrator: &Migrator, row: &TrackedRow) -> Result<bool> {
+    let now = migrator.look().await?;
+    Ok(now.iter().any(|now| now.version == row.version && now.plan_id == row.plan_id && now.state == State::Ready))
 }
 
 async fn compare(
@@ -145,23 +194,23 @@ async fn remember(
     }
     let client = migrator.target.connect(APPLICATION).await?;
     let store = migrator.recording_store();
-    let has_room = store.has_usage(&client).await?;
-    let before = if has_room { store.last_verify(&client, row.plan_id).await? } else { None };
     let (rows, differing) =
         tables.iter().fold((0, 0), |(rows, differing), table| (rows + table.rows, differing + table.differing));
-    if has_room {
+    let before = if store.has_usage(&client).await? {
         store.save_verify(&client, row.plan_id, rows, differing).await.map_err(|error| {
             Error::failed("what was found could not be written down")
                 .hint("the role needs INSERT and UPDATE on `compared` in the journal's schema")
                 .caused_by(error)
-        })?;
-    }
+        })?
+    } else {
+        0
+    };
     observer.notice(Notice::Compared {
         version: row.version.clone(),
         name: row.name.clone(),
         rows,
         differing,
-        before: before.map_or(0, |before| u64::try_from(before.differing).unwrap_or(0)),
+        before,
         keys: tables
             .iter()
             .flat_map(|table| table.keys.iter().map(move |key| format!("{}: {key}", table.table)))

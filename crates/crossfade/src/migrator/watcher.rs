@@ -30,11 +30,14 @@ use crate::error::Error;
 use crate::error::Result;
 use crate::postgres::reading;
 use crate::postgres::sessions::lock_waits;
+use crate::postgres::store::Since;
 use crate::postgres::store::Store;
 use crate::postgres::store::StoredPlan;
 use crate::report::BlocksReport;
+use crate::report::FailingHook;
 use crate::report::Flight;
 use crate::report::FlightStep;
+use crate::report::HistoryAlert;
 use crate::report::HistoryEvent;
 use crate::report::OldFormStatus;
 use crate::report::REPORT_FORMAT;
@@ -54,6 +57,9 @@ const OLD_FORMS: Duration = Duration::from_secs(30);
 
 /// So many events are shown.
 const EVENTS: i64 = 200;
+
+/// So many alerts are shown.
+const ALERTS: i64 = 50;
 
 /// Looks again and again. A connection that is lost is made anew by the next look.
 #[derive(Debug)]
@@ -86,6 +92,9 @@ struct Read {
     settings: crossfade_core::throttle::Settings,
     commit_seconds: Option<f64>,
     events: Option<(i64, Vec<HistoryEvent>)>,
+    /// None where this role may not read them.
+    alerts: Option<Vec<HistoryAlert>>,
+    failing_hooks: Vec<FailingHook>,
 }
 
 impl Watcher {
@@ -131,7 +140,7 @@ impl Watcher {
         let known = self.events.take();
         let migrator = &self.migrator;
         let store = migrator.store();
-        let Read { taken_at, mut gathered, settings, commit_seconds, events } =
+        let Read { taken_at, mut gathered, settings, commit_seconds, events, alerts, failing_hooks } =
             reading(client, async || read(migrator, client, &store, known).await).await?;
         let now = self.begun.elapsed();
         self.look_for_old_forms(client, &gathered, now).await;
@@ -146,6 +155,9 @@ impl Watcher {
         });
         let blind = seen.on.blind.iter().chain(&seen.off.blind);
         unseen.extend(blind.map(|(signal, why)| format!("{}: {why}", signal.name())));
+        if alerts.is_none() {
+            unseen.push(format!("what hooks were told: GRANT SELECT ON {}.alerts TO this role", store.schema));
+        }
         let shown = self.events.insert(events.unwrap_or_default()).1.clone();
         Ok(Snapshot {
             format: REPORT_FORMAT,
@@ -163,6 +175,8 @@ impl Watcher {
                 .find(|reading| reading.signal == Signal::XminAge)
                 .and_then(crossfade_core::throttle::Reading::number),
             events: shown,
+            alerts: alerts.unwrap_or_default(),
+            failing_hooks,
             unseen,
             status: gathered.report,
         })
@@ -284,7 +298,15 @@ async fn read(
     let gathered = status::gather(migrator, client).await?;
     let base = migrator.config.throttle_base();
     if !store.exists(client).await? {
-        return Ok(Read { taken_at, gathered, settings: base, commit_seconds: None, events: None });
+        return Ok(Read {
+            taken_at,
+            gathered,
+            settings: base,
+            commit_seconds: None,
+            events: None,
+            alerts: Some(Vec::new()),
+            failing_hooks: Vec::new(),
+        });
     }
     let live = if store.has_controls(client).await? { store.live_settings(client).await? } else { Vec::new() };
     let query = sql!("SELECT coalesce(max(id), 0) FROM {}.events", store.schema);
@@ -299,6 +321,8 @@ async fn read(
         settings: Store::with_live(&base, &live),
         commit_seconds: store.last_commit(client).await?,
         events: Some(events),
+        alerts: store.alerts(client, None, Since { newest: Some(ALERTS), ..Since::default() }).await?,
+        failing_hooks: store.failing_hooks(client, &migrator.hook_names()).await?,
     })
 }
 

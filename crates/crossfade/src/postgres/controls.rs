@@ -169,6 +169,7 @@ impl Store {
                 Some(Asked { id: row.get(0), request, reason, actor: row.get(2), host: row.get(3), at: row.get(4) })
             }
             Event::PlanRecorded
+            | Event::Kept { .. }
             | Event::TakenOver { .. }
             | Event::Repaired { .. }
             | Event::FileForgotten

@@ -9,11 +9,11 @@ use crossfade_core::plan::SEEN_FUNCTION;
 use crossfade_core::sql;
 use crossfade_core::sql::DollarQuoted;
 use crossfade_core::sql::Ident;
-use crossfade_core::sql::Sql;
 use tokio_postgres::Client;
 use tokio_postgres::types::Type;
 
 use super::store::Store;
+use super::store::utc;
 use crate::error::Doing as _;
 use crate::error::Error;
 use crate::error::Result;
@@ -66,7 +66,7 @@ impl Store {
              BEGIN\n\
              \x20 -- Nobody calls it by hand.\n\
              \x20 IF pg_trigger_depth() = 0 THEN RETURN; END IF;\n\
-             \x20 PERFORM set_config(told, (extract(epoch FROM clock_timestamp()) + 60)::text, false);\n\
+             \x20 PERFORM set_config(told, encode(timestamptz_send(clock_timestamp() + interval '1 minute'), 'hex'), false);\n\
              \x20 BEGIN\n\
              \x20   IF current_setting('transaction_isolation') <> 'read committed' THEN\n\
              \x20     -- Reading here could make such a transaction fail.\n\
@@ -127,10 +127,11 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the tables here are there: a journal of an older program lacks them.
+    /// Whether what is made here is there: a journal of an older program lacks it.
     pub async fn has_usage(&self, client: &Client) -> Result<bool> {
-        let name = sql!("{}.compared", self.schema);
-        let there = "SELECT pg_catalog.to_regclass($1) IS NOT NULL";
+        // It is made last.
+        let name = sql!("{}.{}", self.schema, Ident::new(SEEN_FUNCTION));
+        let there = "SELECT pg_catalog.to_regproc($1) IS NOT NULL";
         let row = client.query_typed_one(there, &[(&name.as_str(), Type::TEXT)]).await;
         Ok(row.doing("look for the journal")?.get(0))
     }
@@ -227,17 +228,23 @@ impl Store {
         }))
     }
 
-    /// Writes down what a comparison of both forms found.
-    pub async fn save_verify(&self, client: &Client, plan_id: i64, rows: u64, differing: u64) -> Result<()> {
+    /// Writes down what a comparison of both forms found, and returns in how many rows they differed the time before. In one statement: of several who compare
+    /// at the same time each sees what the one before has written.
+    pub async fn save_verify(&self, client: &Client, plan_id: i64, rows: u64, differing: u64) -> Result<u64> {
+        // What was there is read and locked before the row is written: what is only named behind RETURNING would be looked for too late.
         let upsert = sql!(
-            "INSERT INTO {}.compared (plan_id, at, rows, differing) VALUES ($1, clock_timestamp(), $2, $3) \
-             ON CONFLICT (plan_id) DO UPDATE SET at = excluded.at, rows = excluded.rows, differing = excluded.differing",
+            "WITH before AS (SELECT differing FROM {}.compared WHERE plan_id = $1 FOR UPDATE) \
+             INSERT INTO {}.compared (plan_id, at, rows, differing) \
+             SELECT $1, clock_timestamp(), $2, $3 FROM (SELECT count(*) FROM before) AS first \
+             ON CONFLICT (plan_id) DO UPDATE SET at = excluded.at, rows = excluded.rows, differing = excluded.differing \
+             RETURNING coalesce((SELECT before.differing FROM before), 0)",
+            self.schema,
             self.schema
         );
         let params: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 3] =
             [(&plan_id, Type::INT8), (&(rows as i64), Type::INT8), (&(differing as i64), Type::INT8)];
-        client.execute_typed(upsert.as_str(), &params).await.doing("write down what a verify found")?;
-        Ok(())
+        let row = client.query_typed_one(upsert.as_str(), &params).await.doing("write down what a verify found")?;
+        Ok(u64::try_from(row.get::<_, i64>(0)).unwrap_or(0))
     }
 
     /// Since when a migration waits for the deploy: the time in UTC, and how long ago in seconds. Where it has nothing to do before, since it was planned.
@@ -254,8 +261,4 @@ impl Store {
         let ago: Option<f64> = row.get(1);
         Ok(at.zip(ago))
     }
-}
-
-fn utc() -> Sql {
-    sql!("'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'")
 }

@@ -17,6 +17,8 @@ pub struct ListeningReport {
     pub loopback: bool,
     /// Whether it takes actions, with the token.
     pub actions: bool,
+    /// Whether it compares old and new form of what waits for the deploy, again and again.
+    pub verify: bool,
 }
 
 /// What `GET /api/v1/status` answers.
@@ -38,6 +40,42 @@ pub struct SightReport<'a> {
     pub queries_held_back: bool,
     /// The last look that did not fail; none before the first.
     pub snapshot: Option<&'a Snapshot>,
+    /// What comparing old and new form has found; none where it does not.
+    pub verify: Option<KeptVerifyingReport>,
+}
+
+/// How comparing old and new form again and again goes.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct KeptVerifyingReport {
+    /// From the end of a round to the beginning of the next, in seconds.
+    pub every_seconds: f64,
+    /// The share of the time in which it reads at most.
+    pub duty: f64,
+    /// Rounds that were gone to their end.
+    pub rounds: u64,
+    /// Rounds that could not be.
+    pub failed_rounds: u64,
+    /// Why the last one could not, where it could not.
+    pub error: Option<String>,
+    /// What was found last, of each migration that waits for the deploy.
+    pub migrations: Vec<ComparedReport>,
+}
+
+/// What comparing old and new form of a migration found last.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ComparedReport {
+    /// Its version.
+    pub version: String,
+    /// Its name.
+    pub name: String,
+    /// Rows that were read.
+    pub rows: u64,
+    /// Rows in which they differ.
+    pub differing: u64,
+    /// The first of them, each with its table; none where it listens beyond this machine, since they are values.
+    pub keys: Vec<String>,
+    /// How long ago, in seconds.
+    pub age_seconds: f64,
 }
 
 /// Why the database could not be looked at.

@@ -4,6 +4,8 @@ use crossfade_core::journal::State;
 use crossfade_core::journal::StepStatus;
 use serde::Serialize;
 
+use super::FailingHook;
+use super::HistoryAlert;
 use super::HistoryEvent;
 use super::OldFormStatus;
 use super::PauseReport;
@@ -40,6 +42,10 @@ pub struct Snapshot {
     pub oldest_transaction_seconds: Option<f64>,
     /// The newest events of the journal, the oldest of them first.
     pub events: Vec<HistoryEvent>,
+    /// The newest alerts that hooks were told, or were not, the oldest of them first.
+    pub alerts: Vec<HistoryAlert>,
+    /// Hooks of crossfade.toml that have failed since they last worked.
+    pub failing_hooks: Vec<FailingHook>,
     /// What could not be seen, and why, one line each.
     pub unseen: Vec<String>,
 }

@@ -20,9 +20,10 @@ use super::look::look;
 use super::pulse;
 use super::query;
 use crate::error::Result;
+use crate::postgres::reading;
 use crate::postgres::store::Store;
 
-/// Looks at every signal that is switched on. What goes wrong is in what was seen.
+/// Looks at every signal that is switched on, each family in a transaction with limits of its own. What goes wrong is in what was seen.
 pub(crate) async fn look_once(
     client: &Client,
     journal: Option<&Store>,
@@ -44,7 +45,9 @@ pub(crate) async fn look_once(
     }
     let mut memory = Memory::default();
     for family in Family::OF_THE_SERVER {
-        match look(family, client, settings, tables, &mut memory, Duration::ZERO).await {
+        let seen =
+            reading(client, async || look(family, client, settings, tables, &mut memory, Duration::ZERO).await).await;
+        match seen {
             Ok(seen) => {
                 all.readings.extend(seen.readings);
                 all.blind.extend(seen.blind);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use crossfade_core::sql;
 use crossfade_core::sql::Ident;
 use crossfade_core::sql::Number;
+use crossfade_core::sql::Sql;
 use crossfade_core::throttle::Reading;
 use crossfade_core::throttle::Settings;
 use crossfade_core::throttle::Signal;
@@ -27,12 +28,14 @@ pub(super) async fn look(
     let Some(limit) = settings.commit else { return Ok(Vec::new()) };
     let beat = match last {
         None => sql!(
-            "BEGIN; INSERT INTO {}.heartbeat AS h (id, at) VALUES (1, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+            "{}INSERT INTO {}.heartbeat AS h (id, at) VALUES (1, clock_timestamp()) ON CONFLICT (id) DO UPDATE SET at = excluded.at",
+            limits(),
             schema
         ),
         Some(last) => sql!(
-            "BEGIN; INSERT INTO {}.heartbeat AS h (id, at, commit_us) VALUES (1, clock_timestamp(), {}) \
+            "{}INSERT INTO {}.heartbeat AS h (id, at, commit_us) VALUES (1, clock_timestamp(), {}) \
              ON CONFLICT (id) DO UPDATE SET at = excluded.at, commit_us = excluded.commit_us",
+            limits(),
             schema,
             Number((last * 1e6) as i64)
         ),
@@ -49,4 +52,8 @@ pub(super) async fn look(
     let took = begun.elapsed().as_secs_f64();
     let text = format!("a commit takes {}", Signal::Commit.show(took));
     Ok(vec![Reading::value(Signal::Commit, "", took, limit.as_secs_f64(), text)])
+}
+
+fn limits() -> Sql {
+    sql!("BEGIN; SET LOCAL statement_timeout = '4s'; SET LOCAL lock_timeout = '1s'; ")
 }

@@ -8,9 +8,12 @@ use tokio_postgres::SimpleQueryMessage;
 use crate::error::Doing as _;
 use crate::error::Result;
 
+/// Nothing is set for the session: behind a pooler it is shared with others.
+const BEGIN: &str = "BEGIN READ ONLY; SET LOCAL statement_timeout = '4s'; SET LOCAL lock_timeout = '1s'";
+
 /// Runs it in a transaction that only reads, and takes the first column of its first row. What goes wrong is said, and nothing is guessed.
 pub(super) async fn look(client: &Client, signal: Signal, query: &str) -> Result<Reading> {
-    client.batch_execute("BEGIN READ ONLY").await.doing("ask the query of the throttle")?;
+    client.batch_execute(BEGIN).await.doing("ask the query of the throttle")?;
     let answer = client.simple_query(query).await;
     // It may have ended the transaction itself, or broken it.
     client.batch_execute("ROLLBACK").await.doing("ask the query of the throttle")?;

@@ -120,6 +120,9 @@ impl Witness<'_> {
                 OldForm::Type { .. } => usage.unseen.push(format!(
                     "who still counts on {form}: old and new form have one name, so neither a write nor a statement tells"
                 )),
+                OldForm::Value { .. } | OldForm::Sequence { .. } => usage.unseen.push(format!(
+                    "who still uses {form}: it is sent as a parameter, or counted without its name, and then no text has it"
+                )),
                 OldForm::Column { .. } | OldForm::Relation { .. } if !has_witnesses(&stored.plan) => {
                     usage.unseen.push(format!("who writes {form}: nothing of this migration stands in the way of writes"));
                 }

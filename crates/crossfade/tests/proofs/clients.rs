@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -80,6 +81,19 @@ async fn say(client: &tokio_postgres::Client, who: &str, statement: &str) -> Res
     result.map(|_| ()).map_err(|error| format!("{who}: {text}: {}", crate::text_of(&error)))
 }
 
+/// A number from 1 to 999,982, none of them twice before all of them were there: two clients may write it where it must be unique.
+fn number() -> u64 {
+    // A prime: each step of another length comes by every number below it.
+    const ALL: u64 = 999_983;
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    loop {
+        let number = NEXT.fetch_add(611_953, Ordering::Relaxed) % ALL;
+        if number != 0 {
+            return number;
+        }
+    }
+}
+
 /// `:id` and `:r` stand for numbers.
 fn filled_in(statement: &str) -> String {
     let mut text = String::new();
@@ -94,7 +108,7 @@ fn filled_in(statement: &str) -> String {
                 &from[3..]
             }
             "r" => {
-                text.push_str(&rand::random_range(1..1_000_000).to_string());
+                text.push_str(&number().to_string());
                 &from[2..]
             }
             _ if from.starts_with("::") => {

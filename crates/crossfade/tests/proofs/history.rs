@@ -86,6 +86,39 @@ fn every_event_says_who_did_it_and_from_where() {
     });
 }
 
+/// What was done before stands in the new plan, too: it used to be told twice.
+#[test]
+fn each_step_of_a_mended_file_is_told_once() {
+    const WRONG: &str = "-- crossfade: no-transaction\nCREATE TABLE a (id integer);\nINSERT INTO a VALUES (1);\nINSERT INTO a SELECT 1 / 0;\n";
+    run(async {
+        let database = Database::create(main_server()).await;
+        let project = Project::new(&database, &[("001_a.sql", WRONG)]);
+        for (text, done) in [
+            (WRONG.to_owned(), false),
+            (WRONG.replace("1 / 0;", "3; INSERT INTO a SELECT 1 / 0;"), false),
+            (WRONG.replace("1 / 0;", "3; INSERT INTO a SELECT 4;"), true),
+        ] {
+            project.write("001_a.sql", &text);
+            assert_eq!(Command::Migrate.on(&project.migrator).await.is_ok(), done, "{text}");
+        }
+        let options = HistoryOptions { sql: true, ..HistoryOptions::default() };
+        let told: Vec<String> = events(&project, &options)
+            .await
+            .iter()
+            .filter(|event| event.event != "step_started")
+            .map(|event| format!("{} {}", event.event, event.step.unwrap_or_default()))
+            .collect();
+        let expected = [
+            ["plan_recorded 0", "step_succeeded 1", "step_succeeded 2", "step_failed 3"],
+            ["plan_recorded 0", "kept 0", "step_succeeded 3", "step_failed 4"],
+        ];
+        assert_eq!(told, [expected.concat(), vec!["plan_recorded 0", "kept 0", "step_succeeded 4"]].concat());
+        let kept = events(&project, &options).await.into_iter().rfind(|event| event.event == "kept");
+        let text = kept.map(|kept| kept.text).unwrap_or_default();
+        assert_eq!(text, "steps 1 to 3 of 4 were done before the file was mended, and are not run again");
+    });
+}
+
 /// As docs/history.md says.
 #[test]
 fn a_role_that_can_only_append_runs_everything() {

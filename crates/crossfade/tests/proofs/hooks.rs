@@ -34,7 +34,7 @@ use crate::server::run;
 use crate::snapshot::Snapshot;
 
 /// A table and a folder with this migration and these hooks. `FOLDER` in them is the folder.
-async fn scene(migration: &str, hooks: &str) -> (Database, Project) {
+pub async fn scene(migration: &str, hooks: &str) -> (Database, Project) {
     let database = database(TABLE).await;
     let project = with_hooks(&database, migration, hooks);
     (database, project)
@@ -58,7 +58,7 @@ fn notes(project: &Project) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-fn warnings(watch: &Watch) -> Vec<String> {
+pub fn warnings(watch: &Watch) -> Vec<String> {
     let each = watch.notices.iter().filter_map(|notice| match notice {
         Notice::HookFailed { hook, event, why } => {
             Some(format!("{hook} {}: {why}", event.map(|event| event.name()).unwrap_or_default()))
@@ -118,6 +118,14 @@ impl Listener {
 
     fn events(&self) -> Vec<String> {
         self.heard().iter().map(|body| body["event"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+
+    async fn until_heard(&self) {
+        let begun = Instant::now();
+        while self.heard().is_empty() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is told");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     fn hook(&self, on: &str, rest: &str) -> String {
@@ -247,26 +255,28 @@ fn what_fails_at_first_is_tried_again() {
 #[test]
 fn a_slow_webhook_holds_up_nothing_but_the_end_and_that_not_for_long() {
     run(async {
-        let listener = Listener::start(const { &[Answer::Slow(Duration::from_secs(30))] });
+        let listener = Listener::start(const { &[Answer::Slow(Duration::from_secs(300))] });
         let on = "\"before-expand\", \"after-expand\", \"before-migrate\", \"ready\"";
-        let hooks = format!("{}{NOTES}", listener.hook(on, "name = \"slow\"\ntimeout = \"1s\""));
+        let hooks = format!("{}{NOTES}", listener.hook(on, "name = \"slow\"\ntimeout = \"6s\""));
         let (database, project) = scene(RENAME, &hooks).await;
-        let running = Running::start(&project, Start::Migrate);
+        let mut running = Running::start(&project, Start::Migrate);
         let begun = Instant::now();
         // The other hook is told meanwhile, and by the end of the migration no lock is left.
         while !notes(&project).iter().any(|note| note.starts_with("ready")) {
-            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", notes(&project));
+            assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", notes(&project));
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let ready = Instant::now();
-        database.run("SET lock_timeout = '50ms'; LOCK TABLE t").await.expect("no lock is held");
-        let open = "SELECT count(*)::text FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'crossfade%' AND state LIKE 'idle in%'";
-        assert_eq!(database.value(open).await, "0", "no transaction is open");
+        // Half of what the webhook is given: what were held until it ends would be seen, on a busy machine, too.
+        database.run("SET lock_timeout = '3s'; LOCK TABLE t").await.expect("no lock is held");
+        let open = "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'crossfade%' AND state LIKE 'idle in%'";
+        until(&database, open).await;
+        assert!(!running.is_over(), "the webhook is waited for, and no transaction is open");
         let (result, watch) = running.end().await;
         assert_eq!(result.map_err(|error| said(&error)), Ok(Some(State::Ready)));
-        assert!(ready.elapsed() < Duration::from_millis(2500), "it took {:?} more", ready.elapsed());
+        assert!(ready.elapsed() < Duration::from_secs(100), "it took {:?} more", ready.elapsed());
         let shown = warnings(&watch);
-        assert!(shown.last().is_some_and(|last| last.contains("could not be sent within 1s")), "{shown:?}");
+        assert!(shown.last().is_some_and(|last| last.contains("could not be sent within 6s")), "{shown:?}");
     });
 }
 
@@ -369,7 +379,9 @@ fn a_lock_that_is_not_to_be_had_is_told_once() {
         let (database, project) = scene(RENAME, &hooks).await;
         let blocker = in_transaction(&database, "SELECT count(*) FROM t").await;
         let mut migrate = Running::start(&project, Start::Migrate);
-        tokio::time::sleep(Duration::from_millis(4000)).await;
+        listener.until_heard().await;
+        // Many attempts more, and it is told once all the same.
+        tokio::time::sleep(Duration::from_secs(2)).await;
         assert!(!migrate.is_over());
         assert_eq!(listener.events(), ["blocked"]);
         let reasons = listener.heard()[0]["reasons"].to_string();
@@ -390,11 +402,7 @@ fn an_index_build_that_waits_for_an_old_transaction_is_told() {
         let (database, project) = scene("CREATE INDEX t_by_id ON t (id);", &hooks).await;
         let blocker = in_transaction(&database, "INSERT INTO t (id) VALUES (-7)").await;
         let mut migrate = Running::start(&project, Start::Migrate);
-        let mut waited = 0;
-        while listener.events().is_empty() && waited < 600 {
-            waited += 1;
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        listener.until_heard().await;
         assert!(!migrate.is_over());
         assert_eq!(listener.events(), ["blocked"]);
         let reasons = listener.heard()[0]["reasons"].to_string();
@@ -417,12 +425,8 @@ fn a_pause_that_lasts_is_told_and_so_is_its_end() {
         // Before it is at work, a pause would be a refusal.
         until(&database, WAITS).await;
         project.migrator.pause(Some("001"), Some("a sale")).await.expect("it is under way");
-        let begun = Instant::now();
         held.batch_execute("COMMIT").await.expect("it commits");
-        while listener.events().is_empty() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the pause is not told");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        listener.until_heard().await;
         assert!(listener.heard()[0]["message"].as_str().is_some_and(|text| text.contains("a sale")));
         project.migrator.resume(None).await.expect("it was paused");
         migrate.end().await.0.expect("it goes on");
@@ -453,7 +457,7 @@ fn a_stop_ends_a_hook_that_is_waited_for() {
         asker.await.expect("it does not panic");
         let text = said(&result.expect_err("it was stopped"));
         assert!(text.contains("stopped while hook 1 (command) ran, before expand"), "{text}");
-        assert!(begun.elapsed() < Duration::from_secs(10));
+        assert!(begun.elapsed() < Duration::from_secs(60));
         assert_eq!(was.schema_difference(&Snapshot::seen(&database).await), None);
         assert_eq!(notes(&project), ["stopped"]);
         assert_eq!(Command::Migrate.on(&without_hooks(&project, &database)).await, Ok(Some(State::Ready)));
@@ -474,7 +478,7 @@ fn a_run_that_is_killed_in_a_hook_is_gone_on_with() {
         let migrate = Running::start(&project, Start::Migrate);
         let begun = Instant::now();
         while notes(&project).is_empty() {
-            assert!(begun.elapsed() < Duration::from_secs(20), "the hook is not called");
+            assert!(begun.elapsed() < Duration::from_secs(60), "the hook is not called");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         migrate.kill();

@@ -123,7 +123,7 @@ fn each_row_is_changed_once_whatever_is_killed() {
 /// A command, once the server has noticed that the runner before it is gone.
 async fn settle(project: &Project, command: Command) -> crate::project::Outcome {
     let mut outcome = command.on(&project.migrator).await;
-    for _ in 0..50 {
+    for _ in 0..1200 {
         match &outcome {
             Err(said) if said.contains("another runner") => {
                 tokio::time::sleep(Duration::from_millis(50)).await;

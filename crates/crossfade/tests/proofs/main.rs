@@ -5,6 +5,7 @@
 //! samples, too. A proof runs all its cases and then reports everything that failed.
 
 mod adopt;
+mod alerts;
 mod backfill;
 mod baseline;
 mod blocked;

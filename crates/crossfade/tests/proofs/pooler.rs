@@ -61,10 +61,29 @@ impl Pooler {
         let url = format!("postgres://postgres@/{}?host={}&port={port}", database.name, socket_dir.display());
         let (pooler, begun) = (Pooler { process, url }, Instant::now());
         while tokio_postgres::connect(&pooler.url, tokio_postgres::NoTls).await.is_err() {
-            assert!(begun.elapsed() < Duration::from_secs(10), "PgBouncer does not answer");
+            assert!(begun.elapsed() < Duration::from_secs(60), "PgBouncer does not answer");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         pooler
+    }
+
+    /// Every connection that the pooler has is as a new one.
+    async fn has_no_setting(&self) {
+        let others: Vec<_> = {
+            let mut others = Vec::new();
+            for _ in 0..6 {
+                let client = connect(&self.url).await;
+                client.batch_execute("BEGIN").await.expect("a transaction");
+                others.push(client);
+            }
+            others
+        };
+        for client in &others {
+            let set = "SELECT coalesce(string_agg(name || ' = ' || setting, ', '), '') FROM pg_settings WHERE context IN ('user', 'superuser') AND setting IS DISTINCT FROM reset_val \
+                 AND name NOT IN ('application_name', 'transaction_isolation', 'transaction_read_only', 'transaction_deferrable')";
+            let row = client.query_one(set, &[]).await.expect("settings can be read");
+            assert_eq!(row.get::<_, String>(0), "");
+        }
     }
 
     fn target(&self) -> Target {
@@ -106,25 +125,30 @@ fn what_is_one_transaction_runs_behind_a_pooler_and_leaves_no_setting() {
         assert!(told, "it is said");
         assert_eq!(database.value("SELECT tableowner FROM pg_tables WHERE tablename = 'next'").await, "postgres");
 
-        // Every connection that the pooler has is as a new one.
-        let others: Vec<_> = {
-            let mut others = Vec::new();
-            for _ in 0..6 {
-                let client = connect(&pooler.url).await;
-                client.batch_execute("BEGIN").await.expect("a transaction");
-                others.push(client);
-            }
-            others
-        };
-        for client in &others {
-            let set = "SELECT coalesce(string_agg(name || ' = ' || setting, ', '), '') FROM pg_settings WHERE context IN ('user', 'superuser') AND setting IS DISTINCT FROM reset_val \
-                 AND name NOT IN ('application_name', 'transaction_isolation', 'transaction_read_only', 'transaction_deferrable')";
-            let row = client.query_one(set, &[]).await.expect("settings can be read");
-            assert_eq!(row.get::<_, String>(0), "");
-        }
-        drop(others);
+        pooler.has_no_setting().await;
         assert_eq!(Command::Rollback.on(&project.migrator).await, Ok(Some(State::RolledBack)));
         assert_eq!(database.value("SELECT count(*) FROM pg_tables WHERE tablename = 'next'").await, "0");
+    });
+}
+
+/// A look at every signal, by whoever asks for the throttle.
+#[test]
+fn a_look_at_the_throttle_leaves_no_setting_behind_a_pooler() {
+    run(async {
+        let _alone = ONE.lock().await;
+        let database = database(crate::scene::TABLE).await;
+        let pooler = Pooler::start(&database).await;
+        let project = Project::on(pooler.target(), &[("001_one.sql", "CREATE TABLE one (id integer);")], |config| {
+            let throttle = "[throttle]\nquery = \"SELECT count(*) FROM t WHERE id < 0\"\n";
+            let parsed = crossfade::Config::parse(throttle, std::path::Path::new("crossfade.toml")).expect("settings");
+            config.throttle = parsed.throttle;
+        });
+        assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Applied)));
+        let seen = project.migrator.throttle().await.expect("it can be looked at");
+        let query = seen.signals.iter().find(|signal| signal.signal == "query").expect("it is asked");
+        assert_eq!((query.value, query.error.as_deref()), (Some(0.0), None));
+        assert!(seen.signals.iter().any(|signal| signal.signal == "commit" && signal.error.is_none()), "{seen:?}");
+        pooler.has_no_setting().await;
     });
 }
 

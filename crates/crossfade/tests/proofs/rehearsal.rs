@@ -344,7 +344,8 @@ async fn a_rehearsal_that_is_stopped_leaves_nothing() {
     let process = format!("%by process {} on%", std::process::id());
     let query = "SELECT count(*) FROM pg_database AS d WHERE shobj_description(oid, 'pg_database') LIKE $1
                  AND NOT EXISTS (SELECT FROM pg_stat_activity AS a WHERE a.datname = d.datname)";
-    for _ in 0..100 {
+    // Others of this process have theirs, too, and each is without a session for a moment.
+    for _ in 0..1200 {
         if admin.query_one(query, &[&process]).await.unwrap().get::<_, i64>(0) == 0 {
             return;
         }

@@ -107,9 +107,10 @@ fn who_waits_for_the_lease_keeps_no_transaction_open() {
         let asks = "SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'crossfade' AND query = 'ROLLBACK'";
         until(&database, asks).await;
         let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'crossfade' \
-             AND state = 'idle in transaction' AND state_change < clock_timestamp() - interval '50 ms' \
+             AND state = 'idle in transaction' AND state_change < clock_timestamp() - interval '1 s' \
              AND pid NOT IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND granted)";
-        for _ in 0..20 {
+        // Of 3 s, one that is open for the whole time is seen in two; a busy machine may leave one lie for a moment.
+        for _ in 0..100 {
             tokio::time::sleep(Duration::from_millis(30)).await;
             assert_eq!(database.value(open).await, "0");
         }

@@ -5,7 +5,11 @@ use crossfade_core::journal::State;
 use crate::project::Command;
 use crate::project::Project;
 use crate::scene::database;
+use crate::server::Database;
+use crate::server::Server;
 use crate::server::run;
+use crate::server::servers;
+use crate::snapshot::Snapshot;
 
 const PRODUCTS: &str = "CREATE TABLE p (id integer PRIMARY KEY, price numeric(10, 2) NOT NULL DEFAULT 5, note text);
     INSERT INTO p SELECT g, g / 100.0 FROM generate_series(1, 300) AS g;";
@@ -107,4 +111,42 @@ fn a_write_to_a_mended_row_while_it_goes_back_is_kept() {
             }
         }
     });
+}
+
+/// Of a row without a value for the old column: while old code reads it, the write fails, as it would leave NULL where none may be; behind contract
+/// it goes through, and the way back asks for the value.
+#[test]
+fn what_has_no_old_value_is_refused_before_contract_and_asked_for_on_the_way_back() {
+    run(async {
+        for server in servers() {
+            no_old_value(server).await;
+        }
+    });
+}
+
+async fn no_old_value(server: &'static Server) {
+    let database = Database::create(server).await;
+    let before = "CREATE TABLE p (id integer PRIMARY KEY, price numeric(10, 2) NOT NULL);
+            INSERT INTO p SELECT g, g / 100.0 FROM generate_series(1, 300) AS g;";
+    database.run(before).await.expect("it is SQL");
+    let project = Project::new(&database, &[("001_cents.sql", CENTS)]);
+    let was = Snapshot::seen(&database).await;
+    assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Ready)));
+    let without = ["INSERT INTO p (id) VALUES (1000)", "UPDATE p SET cents = NULL WHERE id = 7"];
+    for write in without {
+        let refused = database.run(write).await.expect_err("old code reads a price from each row");
+        assert!(refused.contains("null value in column \"price\""), "{}", refused);
+    }
+    assert_eq!(Command::Contract.on(&project.migrator).await, Ok(Some(State::Contracted)));
+    for write in without {
+        database.run(write).await.unwrap_or_else(|error| panic!("{write}: {}", error));
+    }
+    let refused = Command::Rollback.on(&project.migrator).await.expect_err("two rows have no price");
+    assert!(refused.contains("2 rows of public.p have no price"), "{refused}");
+    database.run("UPDATE p SET cents = 5 WHERE id = 7").await.expect("new code still works");
+    database.run("UPDATE p SET _cf_old_001_price = 9 WHERE id = 1000").await.expect("as the help says");
+    assert_eq!(Command::Rollback.on(&project.migrator).await, Ok(Some(State::RolledBack)));
+    assert_eq!(was.schema_difference(&Snapshot::seen(&database).await), None, "on {}", server.major());
+    let rows = "SELECT string_agg(concat_ws(' ', id, price), ', ' ORDER BY id) FROM p WHERE id IN (7, 8, 1000)";
+    assert_eq!(database.value(rows).await, "7 0.05, 8 0.08, 1000 9.00");
 }

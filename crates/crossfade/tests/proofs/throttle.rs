@@ -179,7 +179,7 @@ fn a_closed_window_holds_it_up_and_a_live_setting_opens_it() {
         let begun = Instant::now();
         project.migrator.set_throttle(std::slice::from_ref(&change), None).await.expect("it can be set");
         let watch = goes_on(running).await;
-        assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(60), "it took {:?}", begun.elapsed());
         assert!(
             pauses(&watch)[0].starts_with(&format!("outside of the window {window}; it opens at ")),
             "{:?}",

@@ -23,7 +23,7 @@ async fn look(watcher: &mut Watcher) -> Snapshot {
 
 /// Looks until somebody waits of whom this holds.
 async fn until_waits(watcher: &mut Watcher, wanted: impl Fn(&LockWait) -> bool) -> Snapshot {
-    for _ in 0..400 {
+    for _ in 0..2400 {
         let snapshot = look(watcher).await;
         if snapshot.lock_waits.iter().any(&wanted) {
             return snapshot;

@@ -8,6 +8,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 use crossfade::error::describe;
+use crossfade_core::sql;
+use crossfade_core::sql::Ident;
+use crossfade_core::sql::Sql;
 use tokio_postgres::Client;
 use tokio_postgres::Error;
 use tokio_postgres::NoTls;
@@ -76,14 +79,14 @@ impl Request {
         }
     }
 
-    fn sql(self, version: Version) -> String {
-        let email = version.column();
+    fn sql(self, version: Version) -> Sql {
+        let email = Ident::new(version.column());
         match self {
-            Request::ReadOwn | Request::ReadOther => format!("SELECT {email}, age FROM users WHERE id = $1"),
-            Request::FindByEmail => format!("SELECT id, name FROM users WHERE {email} = $1"),
-            Request::ChangeEmail => format!("UPDATE users SET {email} = $1 WHERE id = $2"),
-            Request::ChangeAge => "UPDATE users SET age = $1 WHERE id = $2".to_owned(),
-            Request::SignUp => format!("INSERT INTO users (name, {email}, age) VALUES ($1, $2, $3) RETURNING id"),
+            Request::ReadOwn | Request::ReadOther => sql!("SELECT {}, age FROM users WHERE id = $1", email),
+            Request::FindByEmail => sql!("SELECT id, name FROM users WHERE {} = $1", email),
+            Request::ChangeEmail => sql!("UPDATE users SET {} = $1 WHERE id = $2", email),
+            Request::ChangeAge => sql!("UPDATE users SET age = $1 WHERE id = $2"),
+            Request::SignUp => sql!("INSERT INTO users (name, {}, age) VALUES ($1, $2, $3) RETURNING id", email),
         }
     }
 }
@@ -235,7 +238,7 @@ impl Link {
         if let Some(prepared) = self.statements.get(&request) {
             return Ok(prepared.clone());
         }
-        let prepared = self.client.prepare(&request.sql(self.version)).await?;
+        let prepared = self.client.prepare(request.sql(self.version).as_str()).await?;
         self.statements.insert(request, prepared.clone());
         Ok(prepared)
     }

@@ -82,6 +82,7 @@ impl Observer for Progress {
             | Notice::Found { .. }
             | Notice::StepFinished { .. }
             | Notice::Compared { .. }
+            | Notice::RoundEnded { .. }
             | Notice::HookFailed { .. }
             | Notice::MigrationStopped { .. } => return,
         };

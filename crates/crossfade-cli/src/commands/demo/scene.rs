@@ -6,6 +6,8 @@ use std::sync::Arc;
 use crossfade::Error;
 use crossfade::Result;
 use crossfade::scratch::ScratchServer;
+use crossfade_core::sql;
+use crossfade_core::sql::Ident;
 use tokio_postgres::Client;
 use tokio_postgres::NoTls;
 
@@ -45,8 +47,8 @@ impl Scene {
     ) -> Result<Scene> {
         let database = format!("demo_{}", scenario.replace('-', "_"));
         let maintenance = connect(&server.url("postgres")).await?;
-        let create = format!("CREATE DATABASE {database}");
-        maintenance.batch_execute(&create).await.map_err(could_not("create the demo's database"))?;
+        let create = sql!("CREATE DATABASE {}", Ident::new(database.as_str()));
+        maintenance.batch_execute(create.as_str()).await.map_err(could_not("create the demo's database"))?;
         let url = server.url(&database);
         let client = connect(&url).await?;
         users::create(&client, args.rows).await?;
@@ -136,8 +138,9 @@ async fn check(client: &Client, shared: &Shared, rows: u32) -> std::result::Resu
         let memory = shared.memory(number);
         expected.extend(memory.written().map(|(id, row)| (id, row.clone())));
     }
-    let sql = format!("SELECT id, {}, age FROM users WHERE id > $1 ORDER BY id LIMIT 20000", Version::New.column());
-    let sql = client.prepare(&sql).await?;
+    let email = Ident::new(Version::New.column());
+    let sql = sql!("SELECT id, {}, age FROM users WHERE id > $1 ORDER BY id LIMIT 20000", email);
+    let sql = client.prepare(sql.as_str()).await?;
     let (mut last, mut checked) = (0, 0);
     loop {
         let found = client.query(&sql, &[&last]).await?;

@@ -72,7 +72,7 @@ CREATE VIEW users AS SELECT * FROM archive.users;",
         effect: "code that is running and writes the old value, or asks for it, fails",
         bad: "ALTER TYPE mood RENAME VALUE 'ok' TO 'fine';",
         good: "ALTER TYPE mood ADD VALUE 'fine';",
-        exceptions: "None; it is not replicated either.",
+        exceptions: "Crossfade runs it at contract, for code that works with either name. It is not replicated.",
         ..RULE
     },
     Rule {

@@ -115,7 +115,7 @@ impl<'a> Part<'a> {
                 );
             }
         }
-        for retype in self.columns.iter().filter(|retype| retype.column.not_null) {
+        for retype in self.columns.iter().filter(|retype| retype.not_null) {
             // The statements that use the proof are part of the swap, under the final name.
             super::super::add_column::prove_not_null(cx, table, retype.shadow(cx).as_str(), steps);
         }

@@ -1,6 +1,7 @@
 //! One column: its values in both directions, its shadow, and what it has of its own.
 
 use super::Retype;
+use super::TakenOver;
 use crate::finding::Finding;
 use crate::plan::Group;
 use crate::plan::NewColumn;
@@ -13,11 +14,15 @@ use crate::sql;
 use crate::sql::Expr;
 use crate::sql::Ident;
 use crate::sql::Literal;
+use crate::sql::Made;
 use crate::sql::ObjectRef;
 use crate::sql::ServerText;
 use crate::sql::Sql;
 use crate::sql::TableName;
 use crate::step::Preflight;
+
+/// What a boolean can be made of, and made into again by way of an integer.
+const NUMBERS: [&str; 6] = ["int2", "int4", "int8", "numeric", "float4", "float8"];
 
 impl Retype {
     pub(super) fn name(&self) -> Ident {
@@ -29,19 +34,30 @@ impl Retype {
         cx.own_name("new", &self.column.name)
     }
 
+    /// The end of the change in the model.
+    pub(in super::super) fn taken_over(&self, cx: &PlanContext<'_>) -> TakenOver {
+        let successor = self.shadow(cx).as_str().to_owned();
+        TakenOver { table: self.table.name.clone(), successor, column: self.column.name.clone(), span: self.span }
+    }
+
     /// The old column from contract to purge.
     pub(super) fn retired(&self, cx: &PlanContext<'_>) -> Ident {
         cx.own_name("old", &self.column.name)
     }
 
+    /// Whether the file makes it NOT NULL.
+    pub(super) fn becomes_not_null(&self) -> bool {
+        self.not_null && !self.column.not_null
+    }
+
     /// The CHECK that proves the shadow to be NOT NULL.
     pub(super) fn proof(&self, cx: &PlanContext<'_>) -> Option<Ident> {
-        self.column.not_null.then(|| cx.own_name("nn", self.shadow(cx).as_str()))
+        self.not_null.then(|| cx.own_name("nn", self.shadow(cx).as_str()))
     }
 
     /// The new value: as the file says, or as the assignment cast makes it. Between `timestamp` and `timestamptz` the file's own time zone
     /// decides, not that of whichever session writes.
-    fn up_expr(&self) -> Option<Expr> {
+    pub(in super::super) fn up_expr(&self) -> Option<Expr> {
         if let Some(up) = self.up.as_ref().or(self.to.using.as_ref()) {
             return Some(up.clone());
         }
@@ -51,17 +67,53 @@ impl Retype {
         }
     }
 
-    fn down_expr(&self) -> Option<Expr> {
+    fn down_expr(&self, cx: &PlanContext<'_>) -> Option<Expr> {
         if self.down.is_some() {
             return self.down.clone();
         }
-        match self.time_zone_cast() {
-            Some(text) => Expr::from_sql(&text).ok(),
-            // Of a type and the one in its place the server knows no cast.
-            None if self.replaced.is_some() => {
-                Expr::from_sql(&sql!("{}::text::{}", self.name(), self.column.type_name)).ok()
-            }
-            None => Expr::from_sql(&sql!("{}::{}", self.name(), self.column.type_name)).ok(),
+        if let Some(text) = self.time_zone_cast() {
+            return Expr::from_sql(&text).ok();
+        }
+        let (name, old) = (self.name(), &self.column.type_name);
+        let text = if self.to.base_type == "bool" && NUMBERS.contains(&self.column.base_type.as_str()) {
+            // The server has a cast from boolean to integer only.
+            sql!("{}::pg_catalog.int4::{}", name, old)
+        } else if self.goes_back_by_text(cx) {
+            sql!("{}::text::{}", name, old)
+        } else {
+            sql!("{}::{}", name, old)
+        };
+        Expr::from_sql(&text).ok()
+    }
+
+    /// Whether the server knows no cast from the new type to the old one, but both have a text: of an enum and another type, and of a type that the file
+    /// makes and the one that was there.
+    fn goes_back_by_text(&self, cx: &PlanContext<'_>) -> bool {
+        let is_enum = |base_type: &str| {
+            // An array's type has an underscore in front.
+            let known = |name: &str| base_type == name || base_type.strip_prefix('_') == Some(name);
+            cx.catalog.objects.iter().any(|object| !object.labels.is_empty() && known(object.name.name.as_str()))
+        };
+        let made = crate::operation::made(cx).contains(&Made::Named(self.to.base_type.clone()));
+        self.replaced.is_some() || made || is_enum(&self.column.base_type) || is_enum(&self.to.base_type)
+    }
+
+    /// The server must know how the old value comes about: after contract it is asked for at each write of the application.
+    fn goes_back(&self, down: &Expr) -> Preflight {
+        let value = down.render(|_| sql!("(SELECT NULL::{})", self.to.type_name));
+        let (name, old) = (&self.column.name, self.column.type_name.as_str());
+        Preflight {
+            query: sql!("SELECT (({})::{})::text FROM ONLY {} LIMIT 0", value, self.column.type_name, self.table.name),
+            finding: Finding::error(
+                "down-needed",
+                self.span,
+                format!(
+                    "the way back of {}.{name} to {old} is not known: the server refuses {}",
+                    self.table.name,
+                    down.as_written()
+                ),
+            )
+            .help("say in front of the statement how the old value comes about: `-- crossfade: down EXPRESSION`"),
         }
     }
 
@@ -90,6 +142,14 @@ impl Retype {
         OldColumn { type_name, ..super::super::old_column(cx, &self.column, Some(down)) }
     }
 
+    /// The new value as the file makes it, in the names that its types have after contract, where it may make one of a NULL.
+    pub(super) fn value_of_null(&self, cx: &PlanContext<'_>) -> Option<Expr> {
+        let up = self.up.as_ref().or(self.to.using.as_ref()).filter(|up| !up.is_null_of_nulls())?;
+        let value = Expr::from_sql(&sql!("{}::{}", up.over_table(), self.to.type_name)).ok()?;
+        let renamed = value.with_types(&|name: &ObjectRef| self.renamed_at_contract(cx, name));
+        Some(renamed.unwrap_or(value))
+    }
+
     /// Whether the cast depends on the session's time zone.
     pub(super) fn turns_zone(&self) -> bool {
         let pair = (self.column.base_type.as_str(), self.to.base_type.as_str());
@@ -103,7 +163,7 @@ impl Retype {
 
     /// The shadow and what keeps it in sync.
     pub(super) fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
-        let (Some(up), Some(down)) = (self.up_expr(), self.down_expr()) else { return };
+        let (Some(up), Some(down)) = (self.up_expr(), self.down_expr(cx)) else { return };
         let (table, shadow, name) = (&self.table.name, self.shadow(cx), self.name());
         let collation =
             self.to.collation.as_ref().map(|collation| sql!(" COLLATE {}", collation)).unwrap_or_else(|| sql!(""));
@@ -115,6 +175,7 @@ impl Retype {
                 format!("the server refuses {} as the new value", up.as_written()),
             ),
         });
+        steps.preflight(self.goes_back(&down));
         if up.as_column().is_some() || self.keeps_default() {
             steps.preflight(self.assignable());
         }
@@ -124,7 +185,13 @@ impl Retype {
             Group {
                 shape: Shape::Retype { name: name.clone() },
                 old: vec![self.old_column(cx, down)],
-                new: vec![NewColumn { name: shadow, type_name: self.to.type_name.clone(), up }],
+                new: vec![NewColumn {
+                    name: shadow,
+                    type_name: self.to.type_name.clone(),
+                    up,
+                    default: None,
+                    not_null: false,
+                }],
                 until: Until::Contract,
                 mend: Vec::new(),
                 loud: false,

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::super::index_tree;
 use super::super::index_tree::Branch;
 use super::super::index_tree::Origin;
+use super::super::whole::constraint_comment;
 use super::Names;
 use crate::catalog;
 use crate::catalog::Catalog;
@@ -234,11 +235,6 @@ impl<'a> IndexTree<'a> {
         }
         self.renamed(&Names::new()).is_none().then(|| format!("its index {name} is not understood"))
     }
-}
-
-pub(super) fn constraint_comment(table: &Table, constraint: &Constraint) -> Option<Sql> {
-    let (name, comment) = (Ident::new(constraint.name.as_str()), constraint.comment.clone()?);
-    Some(sql!("COMMENT ON CONSTRAINT {} ON {} IS {}", name, table.name, Literal(comment)))
 }
 
 fn timing(constraint: &Constraint) -> Sql {

@@ -1,6 +1,7 @@
-//! Indexes and constraints that somebody made on the old column while old and new code live. The plan does not know them: they would stay with
-//! the column that is retired, unseen, and go with it at purge. So contract names them and waits.
+//! Indexes and constraints that somebody made on the old column while old and new code live, and foreign keys of other tables to it. The plan does
+//! not know them: they would stay with the column that is retired, unseen, and go with it at purge. So contract names them and waits.
 
+use super::super::foreign_key::ForeignKey;
 use super::Part;
 use crate::sql;
 use crate::sql::Ident;
@@ -27,6 +28,14 @@ impl Part<'_> {
             indexes.chain(constraints).map(|name| pair(schema, name)).collect::<Vec<_>>()
         });
         let known = Sql::join(std::iter::once(sql!("('', '')")).chain(known), ", ");
+        // Names of constraints are their tables' own, so those of other tables that point here go by both.
+        let pointing = ForeignKey::all(self.cx.catalog)
+            .filter(|key| relations.iter().any(|relation| relation.name == *key.references))
+            .map(|key| {
+                sql!("({}, {})", Literal(sql!("{}", key.owner.name).to_string()), Literal(key.constraint.name.clone()))
+            });
+        let pointing =
+            Sql::join(std::iter::once(sql!("(NULL::pg_catalog.text, NULL::pg_catalog.text)")).chain(pointing), ", ");
         let columns: Vec<&str> = self.columns.iter().map(|retype| retype.column.name.as_str()).collect();
         let old = Sql::join(columns.iter().map(|name| sql!("{}", Literal((*name).to_owned()))), ", ");
         let whole = Literal(sql!("{}", table).to_string());
@@ -35,7 +44,7 @@ impl Part<'_> {
             "WITH old AS (SELECT a.attrelid, a.attnum, a.attname FROM pg_catalog.pg_attribute AS a \
              WHERE a.attrelid IN (SELECT {}::pg_catalog.regclass UNION SELECT relid FROM pg_catalog.pg_partition_tree({})) \
              AND a.attname IN ({}) AND NOT a.attisdropped), \
-             known (schema_name, name) AS (VALUES {}) \
+             known (schema_name, name) AS (VALUES {}), pointing (owner, name) AS (VALUES {}) \
              SELECT DISTINCT pg_catalog.pg_describe_object(d.classid, d.objid, 0) || ' is on ' || pg_catalog.quote_ident(o.attname::pg_catalog.text) || {} AS wrong \
              FROM old AS o JOIN pg_catalog.pg_depend AS d ON d.refclassid = 'pg_catalog.pg_class'::pg_catalog.regclass \
              AND d.refobjid = o.attrelid AND d.refobjsubid = o.attnum \
@@ -46,19 +55,27 @@ impl Part<'_> {
              WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid AND k.conrelid = o.attrelid \
              AND k.contype IN ('c', 'f', 'p', 'u', 'x') AND k.conparentid = 0 AND k.coninhcount = 0 \
              AND NOT pg_catalog.starts_with(k.conname::pg_catalog.text, {}) AND (n.nspname::pg_catalog.text, k.conname::pg_catalog.text) NOT IN (SELECT * FROM known)) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_constraint AS k \
+             WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid AND k.confrelid = o.attrelid AND k.conrelid <> o.attrelid \
+             AND k.contype = 'f' AND k.conparentid = 0 AND NOT pg_catalog.starts_with(k.conname::pg_catalog.text, {}) \
+             AND NOT EXISTS (SELECT FROM pointing AS p WHERE p.name = k.conname::pg_catalog.text AND pg_catalog.to_regclass(p.owner) = k.conrelid)) \
              ORDER BY 1",
             whole,
             whole,
             old,
             known,
+            pointing,
             Literal(format!(" of {}, whose type changes", sql!("{}", table))),
+            Literal(OWN.to_owned()),
             Literal(OWN.to_owned()),
             Literal(OWN.to_owned())
         );
         let columns = columns.join(", ");
         Assert {
             query,
-            message: format!("no index or constraint was made on {columns} of {table} since the migration began"),
+            message: format!(
+                "no index, constraint or foreign key was made on {columns} of {table} since the migration began"
+            ),
             help: format!(
                 "drop what is named here, run `crossfade contract` again, and make it anew on {columns} of {table}, which then has the new type (an index: CONCURRENTLY)"
             ),

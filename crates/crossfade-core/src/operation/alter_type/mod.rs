@@ -14,15 +14,18 @@ mod made_since;
 mod partitions;
 mod sequence;
 mod swap;
+mod taken_over;
 mod way_back;
 
 pub(super) use catalog_only::is_catalog_only;
 pub(super) use catalog_only::retype_in;
+pub(super) use taken_over::TakenOver;
 
 use std::collections::BTreeMap;
 
 use super::Operation;
 use super::claim;
+use super::not_null;
 use super::sync_refusals;
 use super::unknown_columns;
 use super::whole::guard;
@@ -46,6 +49,9 @@ use crate::step::Phase;
 use foreign_key::ForeignKey;
 use index::IndexTree;
 
+/// In which other way than its text says it is carried out.
+const WAY: &str = "a second column of the new type is kept in step and takes the place of the old one at contract";
+
 /// The type that a column gets.
 #[derive(Clone, Debug)]
 pub(super) struct NewType {
@@ -67,6 +73,8 @@ pub(super) struct Retype {
     pub down: Option<Expr>,
     /// The default that the file gives it (none inside: it has none afterwards). None: as before.
     pub default: Option<Option<Expr>>,
+    /// Whether it is NOT NULL afterwards.
+    pub not_null: bool,
     /// The time zone that casts between `timestamp` and `timestamptz` go by at this place of the file, where it can be told.
     pub time_zone: Option<String>,
     /// Where the new type takes the place of the old one: the name that both have in their time, and the old one's from contract on.
@@ -189,7 +197,7 @@ impl AlterType {
 
 impl Operation for AlterType {
     fn way(&self) -> Option<&'static str> {
-        Some("a second column of the new type is kept in step and takes the place of the old one at contract")
+        Some(WAY)
     }
 
     fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
@@ -210,6 +218,11 @@ impl Operation for AlterType {
                     "ALTER COLUMN … DROP DEFAULT in front of it and SET DEFAULT behind it, in the same file: old code keeps the default until contract",
                 ));
             }
+            if retype.becomes_not_null() {
+                findings.push(not_null::refuses_nulls(table, &retype.column.name, span).help(
+                    "with `-- crossfade: up EXPR` in front of the change of its type, or USING, NULLs get another value until contract",
+                ));
+            }
             for expr in [&retype.up, &retype.down, &retype.to.using].into_iter().flatten() {
                 findings.extend(unknown_columns(table, &[], expr, span, "the expression"));
             }
@@ -220,6 +233,10 @@ impl Operation for AlterType {
     fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
         let parts = self.parts(cx);
         for retype in &self.columns {
+            if retype.becomes_not_null() && retype.up.is_none() && retype.to.using.is_none() {
+                let help = "write `-- crossfade: up EXPR` in front of the change of its type, with the value that these rows shall have";
+                steps.assert_first(not_null::holds_none(&retype.table.name, &retype.column.name, help));
+            }
             retype.lower(cx, steps);
         }
         for part in &parts {
@@ -270,6 +287,7 @@ impl Operation for AlterType {
             for table in catalog.tables.iter_mut().filter(|table| tree.contains(&table.name)) {
                 if let Some(column) = table.columns.iter_mut().find(|column| column.name == retype.column.name) {
                     retype_in(column, &retype.to.type_name, &retype.to.base_type, &retype.to.modifiers);
+                    column.not_null = retype.not_null;
                 }
             }
         }

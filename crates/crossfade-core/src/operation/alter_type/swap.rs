@@ -1,14 +1,14 @@
 //! Contract of one table: the shadows take the places of the old columns, in one transaction that only changes the catalog; and what takes it
 //! back.
 
+use super::super::whole::constraint_comment;
 use super::Names;
 use super::Part;
 use super::Retype;
 use super::index::IndexTree;
 use super::index::Twig;
-use super::index::constraint_comment;
+use super::not_null;
 use super::sequence::most_of;
-use crate::catalog::ConstraintKind;
 use crate::catalog::TableKind;
 use crate::sql;
 use crate::sql::Ident;
@@ -142,11 +142,7 @@ impl Part<'_> {
             .map(|default| sql!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", table, name, default.expression));
         ways.go.extend(retype.release_sequence(&name, &shadow));
         if retype.column.not_null {
-            // From PostgreSQL 18 on, a partition that has a primary key of its own also has a NOT NULL of its own, which stays behind.
-            let partitions = if cx.catalog.major() < 18 { Vec::new() } else { cx.catalog.tree(self.table) };
-            let below = partitions.into_iter().skip(1).map(|partition| &partition.name);
-            let drop = |table| sql!("ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL", table, name);
-            ways.go.extend(std::iter::once(table).chain(below).map(drop));
+            ways.go.extend(not_null::lift(cx, self.table, &retype.column.name));
         }
         if set_old_default.is_some() {
             ways.go.push(sql!("ALTER TABLE {} ALTER COLUMN {} DROP DEFAULT", table, name));
@@ -160,11 +156,12 @@ impl Part<'_> {
         ways.go.extend(retype.set_default());
         ways.back.extend(set_old_default);
         if let Some(proof) = retype.proof(cx) {
-            ways.go.extend(self.set_not_null(retype));
+            ways.go.extend(not_null::set(self.table, &retype.column.name));
             ways.go.push(sql!("ALTER TABLE {} DROP CONSTRAINT {}", table, proof));
-            ways.back.extend(self.set_not_null(retype));
-            let check = cx.own_name("back", &retype.column.name);
-            ways.back.push(sql!("ALTER TABLE {} DROP CONSTRAINT IF EXISTS {}", table, check));
+        }
+        if retype.column.not_null {
+            ways.back.extend(not_null::set(self.table, &retype.column.name));
+            ways.back.push(not_null::forget_proof(cx, self.table, &retype.column.name));
         }
         ways.go.extend(retype.restore_identity(most_of(&retype.to.base_type)));
         ways.back.extend(retype.restore_identity(most_of(&retype.column.base_type)));
@@ -197,20 +194,6 @@ impl Part<'_> {
             all.extend(grants.map(|grant| super::super::whole::grant(grant, Some(&name), table)));
         }
         all
-    }
-
-    /// From PostgreSQL 18 on, NOT NULL is a constraint with a name and perhaps a comment. A CHECK proves it, so nothing is scanned.
-    fn set_not_null(&self, retype: &Retype) -> Vec<Sql> {
-        let (table, name) = (&self.table.name, retype.name());
-        let known = self.table.constraints_on(&retype.column.name).find(|known| known.kind == ConstraintKind::NotNull);
-        match known.filter(|_| self.table.kind == TableKind::Table) {
-            Some(known) => {
-                let add =
-                    sql!("ALTER TABLE {} ADD CONSTRAINT {} NOT NULL {}", table, Ident::new(known.name.as_str()), name);
-                std::iter::once(add).chain(constraint_comment(self.table, known)).collect()
-            }
-            None => vec![sql!("ALTER TABLE {} ALTER COLUMN {} SET NOT NULL", table, name)],
-        }
     }
 
     /// What the table says of an index: that it is the replica identity, or the order of the rows.

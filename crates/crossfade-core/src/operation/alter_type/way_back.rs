@@ -5,16 +5,16 @@ use super::AlterType;
 use super::Names;
 use super::Part;
 use super::Retype;
+use super::not_null;
 use crate::lock::LockMode;
 use crate::lock::TableLock;
 use crate::plan::StepsBuilder;
 use crate::sql;
+use crate::sql::Ident;
 use crate::sql::Literal;
+use crate::sql::Sql;
 use crate::step::Action;
 use crate::step::Assert;
-use crate::step::Ddl;
-use crate::step::Statement;
-use crate::step::Validate;
 
 impl Part<'_> {
     /// What is added last is done first.
@@ -29,11 +29,6 @@ impl Part<'_> {
         for retype in self.columns.iter().filter(|retype| retype.down.is_none()) {
             self.ask(retype, steps);
         }
-    }
-
-    fn tree(&self, mode: LockMode) -> Vec<TableLock> {
-        let tree = self.cx.catalog.tree(self.table).into_iter();
-        tree.map(|relation| TableLock::new(relation.name.clone(), mode)).collect()
     }
 
     /// The old primary key's index went with it.
@@ -60,37 +55,33 @@ impl Part<'_> {
         if !retype.column.not_null {
             return;
         }
-        let (cx, table) = (self.cx, &self.table.name);
-        let (name, check) = (retype.name(), cx.own_name("back", &retype.column.name));
-        let validate = Action::Validate(Validate {
-            sql: sql!("ALTER TABLE {} VALIDATE CONSTRAINT {}", table, check),
-            help: format!(
-                "rows of {table} hold values that the old type can't: change them, then run `crossfade rollback` again"
-            ),
-        });
-        let says = format!("on the way back: prove that the old {name} of {table} holds no NULL");
-        steps.before_way_back(table, says, validate, self.tree(LockMode::ShareUpdateExclusive));
-        let lock_first = vec![TableLock::new(table.clone(), LockMode::AccessExclusive)];
-        let add =
-            sql!("ALTER TABLE {} ADD CONSTRAINT {} CHECK ({} IS NOT NULL) NOT VALID", table, check, retype.retired(cx));
-        let enforce = Action::Ddl(Ddl { lock_first, statements: vec![Statement::from(add)], as_written: false });
-        steps.before_way_back(
-            table,
-            format!("on the way back: the old {name} of {table} takes no NULL"),
-            enforce,
-            self.tree(LockMode::AccessExclusive),
+        let name = &retype.column.name;
+        let help = format!(
+            "rows of {} hold values that the old type can't: change them, then run `crossfade rollback` again",
+            self.table.name
         );
+        let retired = retype.retired(self.cx);
+        not_null::prove_on_the_way_back(self.cx, self.table, (name, &retired), help, steps);
     }
 
     fn ask(&self, retype: &Retype, steps: &mut StepsBuilder<'_>) {
         let (cx, table, name) = (self.cx, &self.table.name, retype.name());
+        // The file may have made a value of a NULL that the old type had.
+        let of_null = retype.value_of_null(cx).map(|value| {
+            let value = value.render(|column| match self.columns.iter().find(|other| other.column.name == column) {
+                Some(other) => sql!("{}", other.retired(cx)),
+                None => sql!("{}", Ident::new(column)),
+            });
+            sql!(" AND pg_catalog.record_image_ne(ROW({}), ROW({}))", name, value)
+        });
         let assert = Action::Assert(Assert {
             query: sql!(
-                "SELECT count(*) || {} FROM {} WHERE {} IS NULL AND {} IS NOT NULL HAVING count(*) > 0",
+                "SELECT count(*) || {} FROM {} WHERE {} IS NULL AND {} IS NOT NULL{} HAVING count(*) > 0",
                 Literal(format!(" rows of {table} hold a {name} that the type from before can't hold")),
                 table,
                 retype.retired(cx),
-                name
+                name,
+                of_null.unwrap_or_else(Sql::empty)
             ),
             message: format!("the old type holds every {name} of {table}"),
             help: format!(

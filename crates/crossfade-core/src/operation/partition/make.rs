@@ -16,7 +16,7 @@ use crate::operation::Role;
 use crate::operation::as_written;
 use crate::operation::as_written::AsWritten;
 use crate::operation::as_written::summary;
-use crate::operation::as_written::undo;
+use crate::operation::undo::undo;
 use crate::plan::PlanContext;
 use crate::plan::StepsBuilder;
 use crate::sql;

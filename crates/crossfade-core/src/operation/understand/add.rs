@@ -112,6 +112,7 @@ impl Reader<'_> {
             span: statement.parsed.span,
             value: Some(value),
             default_later: None,
+            not_null_name: None,
             sequence: Some(sequence),
             statement: position,
         });
@@ -160,6 +161,14 @@ impl Reader<'_> {
             }
             ConstraintForm::ForeignKey(key) if !statement.up.is_empty() => {
                 self.read_mended_key(position, statement, table, constraint, key);
+            }
+            ConstraintForm::NotNull if self.succeeds(table, &constraint.columns) => {
+                for pending in self.pending.get_mut(&table.name).into_iter().flatten() {
+                    if constraint.columns.contains(&pending.definition.name) {
+                        pending.definition.not_null = true;
+                        pending.not_null_name.clone_from(&constraint.name);
+                    }
+                }
             }
             // A NOT NULL with a name of its own (PostgreSQL 18) is proven by itself, and keeps the name.
             ConstraintForm::Check(_) | ConstraintForm::ForeignKey(_) | ConstraintForm::NotNull => {

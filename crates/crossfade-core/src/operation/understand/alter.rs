@@ -3,7 +3,9 @@
 use super::super::alter_type::NewType;
 use super::super::alter_type::Retype;
 use super::super::alter_type::is_catalog_only;
+use super::super::cleared::Cleared;
 use super::super::drop_constraint::is_key;
+use super::super::drop_object::DropView;
 use super::super::mend_not_null::MendNotNull;
 use super::super::no_column;
 use super::super::no_table;
@@ -11,8 +13,10 @@ use super::super::partition::Attach;
 use super::super::partition::Detach;
 use super::super::replace::Dropped;
 use super::super::set_not_null::SetNotNull;
+use super::super::whole::kind_of;
 use super::Reader;
 use super::value_for;
+use crate::catalog::Dependent;
 use crate::catalog::Table;
 use crate::catalog::Volatility;
 use crate::finding::Finding;
@@ -22,7 +26,9 @@ use crate::sql::ConstraintForm;
 use crate::sql::Expr;
 use crate::sql::Generated;
 use crate::sql::ObjectRef;
+use crate::sql::Span;
 use crate::sql::StatementKind;
+use crate::sql::TableName;
 
 impl Reader<'_> {
     pub(super) fn read_alter(
@@ -46,7 +52,11 @@ impl Reader<'_> {
         if plain && statement.up.is_empty() && statement.down.is_empty() {
             match commands {
                 [AlterCommand::AddColumn { column, .. }] => self.pend(&table, column, statement, position, None),
-                [AlterCommand::SetDefault { column, .. }] if self.is_retyped(&table, column) => {}
+                [AlterCommand::SetDefault { column, .. }]
+                    if self.is_retyped(&table, column) || self.is_renamed(position, &table, column) => {}
+                [AlterCommand::SetNotNull { column }] if self.is_retyped(&table, column) => {}
+                [AlterCommand::DropNotNull { column }]
+                    if self.is_retyped(&table, column) && self.not_null_in_file(&table, column) == Some(true) => {}
                 [AlterCommand::SetDefault { column, default }] if self.is_pending(&table.name, column) => {
                     self.set_later_default(&table, column, default.clone());
                 }
@@ -158,16 +168,25 @@ impl Reader<'_> {
                 };
                 self.touch(position, &table.name, column);
                 let down = value_for(&statement.down, column);
+                let views_go = *cascade && self.drop_views_of(position, table, column, span);
                 self.dropped.entry(table.name.clone()).or_default().push(Dropped {
                     column: found,
                     down,
                     cascade: *cascade,
+                    views_go,
                     span,
                 });
             }
             AlterCommand::AlterType { column, .. } => {
-                let (Some(found), Some(to)) = (table.column(column).cloned(), new_type(command)) else {
-                    self.findings.push(if self.is_pending(&table.name, column) {
+                let (Some(mut found), Some(to)) = (table.column(column).cloned(), new_type(command)) else {
+                    self.findings.push(if self.is_rename_target(&table.name, column) {
+                        Finding::error(
+                            "changed-twice",
+                            span,
+                            format!("{}.{column} is changed twice in one file", table.name),
+                        )
+                        .help("put the second change into the next migration")
+                    } else if self.is_pending(&table.name, column) {
                         Finding::error("changed-twice", span, format!("{column} is new in this file"))
                             .help("add it with the right type")
                     } else {
@@ -187,20 +206,24 @@ impl Reader<'_> {
                 }
                 let time_zone = self.time_zone_at(span).map(str::to_owned);
                 let default = self.default_in_file(table, column);
-                self.retypes.push((
-                    position,
-                    Retype {
-                        table: table.clone(),
-                        column: found,
-                        to,
-                        up,
-                        down,
-                        default,
-                        time_zone,
-                        replaced: None,
-                        span,
-                    },
-                ));
+                // Until contract the old column is what the file makes of it at once.
+                let said = self.not_null_in_file(table, column);
+                let not_null = said.unwrap_or(found.not_null);
+                found.not_null &= said != Some(false);
+                let retype = Retype {
+                    table: table.clone(),
+                    column: found,
+                    to,
+                    up,
+                    down,
+                    default,
+                    not_null,
+                    time_zone,
+                    replaced: None,
+                    span,
+                };
+                let retype = self.with_mend(position, retype);
+                self.retypes.push((position, retype));
             }
             AlterCommand::SetNotNull { column } => self.read_set_not_null(position, statement, table, column),
             AlterCommand::SetDefault { column, default } if self.is_pending(&table.name, column) => {
@@ -257,6 +280,28 @@ impl Reader<'_> {
         }
     }
 
+    /// CASCADE of a column takes the views that use it, as a DROP VIEW in front of it would. Whether it is so: where something else uses the column, too,
+    /// the change is refused.
+    fn drop_views_of(&mut self, position: usize, table: &Table, column: &str, span: Span) -> bool {
+        let cleared = Cleared::before(self.cx, span);
+        let uses = |dependent: &&Dependent| dependent.column.as_deref() == Some(column) && !cleared.has(dependent);
+        let of_column: Vec<&Dependent> = table.dependents.iter().filter(uses).collect();
+        let named: Option<Vec<&TableName>> = of_column.iter().map(|dependent| dependent.view.as_ref()).collect();
+        let mut views: Vec<Table> =
+            named.unwrap_or_default().into_iter().filter_map(|name| self.catalog().table(name)).cloned().collect();
+        views.sort_by(|a, b| a.name.cmp(&b.name));
+        views.dedup_by(|a, b| a.name == b.name);
+        let Some(kind) = views.first().map(kind_of).filter(|kind| views.iter().all(|view| kind_of(view) == *kind))
+        else {
+            return false;
+        };
+        for view in &views {
+            self.gone.push((position, view.name.clone()));
+        }
+        self.operations.push((position, Box::new(DropView { kind, views, cascade: true, cleared, span })));
+        true
+    }
+
     /// What the file says that a column's value is.
     pub(super) fn up_of(&mut self, statement: &Statement, table: &Table, column: &str) -> Option<Expr> {
         let value = value_for(&statement.up, column)?;
@@ -292,6 +337,10 @@ impl Reader<'_> {
         if found.not_null {
             return;
         }
+        // The new column is proven.
+        if statement.up.is_empty() && self.is_retyped(table, column) {
+            return;
+        }
         let mend = self.mends.get(&(table.name.clone(), column.to_owned())).map(|(_, value)| value.clone());
         self.touch(position, &table.name, column);
         match self.up_of(statement, table, column).or(mend) {
@@ -301,7 +350,8 @@ impl Reader<'_> {
                 self.operations.push((position, Box::new(operation)));
             }
             None => {
-                let operation = SetNotNull { table: table.clone(), column: column.to_owned(), span };
+                let changed_before = self.is_written_before(position, table);
+                let operation = SetNotNull { table: table.clone(), column: column.to_owned(), changed_before, span };
                 self.operations.push((position, Box::new(operation)));
             }
         }
@@ -310,7 +360,10 @@ impl Reader<'_> {
 
 impl Reader<'_> {
     /// The changes of one part each that the file makes to a table, as far as they are not marked to run as written.
-    fn changes_of<'a>(&'a self, table: &'a Table) -> impl Iterator<Item = (&'a Statement, &'a AlterCommand)> {
+    pub(super) fn changes_of<'a>(
+        &'a self,
+        table: &'a Table,
+    ) -> impl Iterator<Item = (&'a Statement, &'a AlterCommand)> {
         let statements = self.cx.migration.statements.iter();
         let statements = statements.filter(|statement| statement.direct.is_none() && statement.phase.is_none());
         statements.flat_map(move |statement| {
@@ -335,7 +388,7 @@ impl Reader<'_> {
     }
 
     /// The last default that the file gives to a column, or that it takes it away.
-    fn default_in_file(&self, table: &Table, column: &str) -> Option<Option<Expr>> {
+    pub(super) fn default_in_file(&self, table: &Table, column: &str) -> Option<Option<Expr>> {
         let defaults = self.changes_of(table).filter_map(|(_, command)| match command {
             AlterCommand::SetDefault { column: known, default } if known == column => Some(default.clone()),
             _ => None,

@@ -6,12 +6,18 @@ mod at_once;
 mod builtins;
 mod collisions;
 mod comment;
+mod indexes;
+mod late_tables;
 mod loosen;
 mod normal;
+mod renames;
+mod retypes;
 mod rows;
+mod sequence;
 mod settle;
 mod types;
 mod update;
+mod value;
 mod whole;
 mod zone;
 
@@ -21,13 +27,14 @@ use std::collections::BTreeSet;
 pub(crate) use self::builtins::builtin_takes;
 pub(crate) use self::builtins::builtin_volatility;
 use self::loosen::Loosened;
+use self::value::Renamed;
 use super::Operation;
 use super::Role;
 use super::add_key::AddKey;
 use super::alter_type::Retype;
+use super::alter_type::TakenOver;
 use super::as_written::AsWritten;
 use super::change_rows::ChangeRows;
-use super::create_index::BuildIndex;
 use super::drop_index::DropIndex;
 use super::no_table;
 use super::partition::MakePartition;
@@ -51,13 +58,16 @@ use crate::sql::Expr;
 use crate::sql::Ident;
 use crate::sql::Made;
 use crate::sql::ObjectRef;
+use crate::sql::SoleName;
 use crate::sql::Span;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
 use crate::sql::TimeZoneChange;
 use crate::sql::commented;
 use crate::sql::made_by;
+use crate::sql::sole_name;
 use crate::step::Claim;
+pub(crate) use collisions::takes_columns;
 
 /// A column that the file adds to a table that is in use.
 struct Pending {
@@ -66,6 +76,8 @@ struct Pending {
     /// Its value for existing rows, as the statements up to here make it.
     value: Option<Expr>,
     default_later: Option<Expr>,
+    /// The name of its NOT NULL from PostgreSQL 18 on, where it gets another name than its own.
+    not_null_name: Option<String>,
     /// Where its numbers come from, until it counts by itself.
     sequence: Option<TableName>,
     /// The statement it comes from, for the case that it may run as written after all.
@@ -84,14 +96,22 @@ struct Reader<'a> {
     created: BTreeSet<TableName>,
     pending: BTreeMap<TableName, Vec<Pending>>,
     dropped: BTreeMap<TableName, Vec<Dropped>>,
+    /// New columns that get the names of those which the file drops: place of the RENAME, table, both names.
+    successors: Vec<(usize, TableName, String, String)>,
     /// Type changes, which are one operation.
     retypes: Vec<(usize, Retype)>,
+    /// The ends of them.
+    taken_over: Vec<TakenOver>,
     /// What a type change makes again by name, and so must not be changed in the same file.
     joined: Vec<Claim>,
     /// `UPDATE t SET c = value WHERE c IS NULL`, until the SET NOT NULL that it prepares.
     mends: BTreeMap<(TableName, String), (usize, Expr)>,
     /// UNIQUE and PRIMARY KEY, until it is known what becomes of the columns that the file adds.
     keys: Vec<(usize, AddKey)>,
+    /// Indexes that go, until it is known whether another one takes the place of one.
+    dropped_indexes: Vec<(usize, DropIndex)>,
+    /// All indexes that go.
+    gone_indexes: Vec<(TableName, String)>,
     /// Comments on tables and columns, until it is known what becomes of them.
     comments: Vec<(usize, Statement)>,
     /// New columns that become NOT NULL at contract.
@@ -108,6 +128,10 @@ struct Reader<'a> {
     replaced: Vec<ReplaceType>,
     /// Both names of types that get another one, and the statement.
     moved_types: Vec<(usize, TableName)>,
+    /// Both names of sequences that get another one, and the statement.
+    moved_sequences: Vec<(usize, TableName)>,
+    /// Values of enums that get another name at contract.
+    renamed_values: Vec<Renamed>,
 }
 
 /// What the file makes, under the names that it has until contract.
@@ -153,6 +177,7 @@ pub fn understand_by_place(cx: &PlanContext<'_>) -> (Placed, Vec<Finding>) {
     let cx = &PlanContext { migration: &migration, ..*cx };
     let mut reader = Reader { findings, replaced: first.replaced, ..Reader::new(cx) };
     reader.find_mends();
+    reader.find_renamed_values();
     for (position, statement) in cx.migration.statements.iter().enumerate() {
         reader.read(position, statement);
     }
@@ -166,12 +191,15 @@ pub fn understand_by_place(cx: &PlanContext<'_>) -> (Placed, Vec<Finding>) {
     reader.look_for_interference();
     reader.look_for_namesakes();
     reader.look_for_type_namesakes();
+    reader.look_for_value_namesakes();
+    reader.look_for_sequence_namesakes();
     reader.operations.sort_by_key(|(position, _)| *position);
     let place = |position: usize| {
         cx.migration.statements.get(position).map_or_else(Span::default, |statement| statement.parsed.span)
     };
     let operations = reader.operations.into_iter().map(|(position, operation)| (place(position), operation));
-    (operations.collect(), reader.findings)
+    let ends = reader.taken_over.into_iter().map(|end| (end.span, Box::new(end) as Box<dyn Operation>));
+    (operations.chain(ends).collect(), reader.findings)
 }
 
 /// Whether an operation has a form of its own on the way, and a way back.
@@ -193,10 +221,14 @@ impl<'a> Reader<'a> {
             created: BTreeSet::new(),
             pending: BTreeMap::new(),
             dropped: BTreeMap::new(),
+            successors: Vec::new(),
             retypes: Vec::new(),
+            taken_over: Vec::new(),
             joined: Vec::new(),
             mends: BTreeMap::new(),
             keys: Vec::new(),
+            dropped_indexes: Vec::new(),
+            gone_indexes: Vec::new(),
             comments: Vec::new(),
             not_null_at_contract: BTreeSet::new(),
             touched: Vec::new(),
@@ -205,6 +237,8 @@ impl<'a> Reader<'a> {
             loosened: Vec::new(),
             replaced: Vec::new(),
             moved_types: Vec::new(),
+            moved_sequences: Vec::new(),
+            renamed_values: Vec::new(),
         }
     }
 }
@@ -278,6 +312,10 @@ impl Reader<'_> {
             self.no_values(statement);
             return self.write_as_is(position, statement);
         }
+        if let Some(late) = self.default_behind_a_rename(position, statement) {
+            self.no_values(statement);
+            return self.write_as_is(position, &late);
+        }
         let span = statement.parsed.span;
         match &statement.parsed.kind {
             StatementKind::AlterTable { table, commands, if_exists, .. } => {
@@ -286,45 +324,24 @@ impl Reader<'_> {
             StatementKind::RenameColumn { table, from, to, if_exists } => {
                 self.no_values(statement);
                 match self.in_use(table).cloned() {
+                    Some(table) if self.is_pending(&table.name, from) && self.is_dropped(&table.name, to) => {
+                        self.successors.push((position, table.name, from.clone(), to.clone()));
+                    }
                     Some(table) if self.is_pending(&table.name, from) => self.refuse_chain(&table.name, from, span),
                     Some(table) => {
                         self.touch(position, &table.name, from);
                         self.touch(position, &table.name, to);
                         let together = self.renames_of(&table);
-                        let rename = RenameColumn { table, from: from.clone(), to: to.clone(), span, together };
+                        let default = self.default_in_file(&table, from);
+                        let stand_in = self.stand_in_of(&table.name);
+                        let (from, to) = (from.clone(), to.clone());
+                        let rename = RenameColumn { table, from, to, span, together, default, stand_in };
                         self.operations.push((position, Box::new(rename)));
                     }
                     None => self.unless_unknown(position, statement, table, *if_exists),
                 }
             }
-            StatementKind::CreateIndex(index) => {
-                self.no_values(statement);
-                match self.in_use(&index.table).cloned() {
-                    Some(table) if !table.has_rows && self.catalog().other_sessions == 0 => {
-                        self.write_as_is(position, statement)
-                    }
-                    Some(table) => {
-                        self.operations.push((position, Box::new(BuildIndex { table, index: (**index).clone(), span })))
-                    }
-                    None if index.concurrently && !self.is_created(&index.table) => {
-                        match self.catalog().resolve(&index.table).cloned() {
-                            Some(table) => self
-                                .operations
-                                .push((position, Box::new(BuildIndex { table, index: (**index).clone(), span }))),
-                            None => self.findings.push(no_table(self.cx, &index.table, span)),
-                        }
-                    }
-                    None if index.concurrently => self.findings.push(
-                        Finding::error(
-                            "concurrently-on-new-table",
-                            span,
-                            "CONCURRENTLY can't run in the transaction that makes the table",
-                        )
-                        .help("leave CONCURRENTLY out: nobody waits for a table that is new"),
-                    ),
-                    None => self.unless_unknown(position, statement, &index.table, false),
-                }
-            }
+            StatementKind::CreateIndex(index) => self.read_index(position, statement, index),
             StatementKind::DropIndex { names, if_exists, cascade } => {
                 self.read_drop_index(position, statement, names, *if_exists, *cascade)
             }
@@ -358,6 +375,13 @@ impl Reader<'_> {
             StatementKind::Other { .. } if commented(&statement.parsed).is_some() => {
                 self.no_values(statement);
                 self.comments.push((position, statement.clone()));
+            }
+            StatementKind::Other { what, .. } if what == "RENAME VALUE" => {
+                self.no_values(statement);
+                match sole_name(&statement.parsed) {
+                    Some(SoleName::Value { of, .. }) => self.read_rename_value(position, statement, &of),
+                    None => self.write_as_is(position, statement),
+                }
             }
             StatementKind::Other { what, touches, breaks, .. } => {
                 self.no_values(statement);
@@ -424,6 +448,10 @@ impl Reader<'_> {
         self.pending.get(table).is_some_and(|all| all.iter().any(|pending| pending.definition.name == column))
     }
 
+    fn is_dropped(&self, table: &TableName, column: &str) -> bool {
+        self.dropped.get(table).is_some_and(|all| all.iter().any(|dropped| dropped.column.name == column))
+    }
+
     fn refuse_chain(&mut self, table: &TableName, column: &str, span: Span) {
         self.findings.push(
             Finding::error("changed-twice", span, format!("{table}.{column} is changed twice in one file"))
@@ -463,6 +491,7 @@ impl Reader<'_> {
             span: statement.parsed.span,
             value,
             default_later: None,
+            not_null_name: None,
             sequence: None,
             statement: position,
         });
@@ -475,52 +504,6 @@ impl Reader<'_> {
                 if default.is_none() {
                     pending.definition.default = None;
                 }
-            }
-        }
-    }
-
-    fn read_drop_index(
-        &mut self,
-        position: usize,
-        statement: &Statement,
-        names: &[ObjectRef],
-        if_exists: bool,
-        cascade: bool,
-    ) {
-        self.no_values(statement);
-        let span = statement.parsed.span;
-        let found: Vec<Option<(Table, crate::catalog::Index)>> = names
-            .iter()
-            .map(|name| self.catalog().index(name).map(|(table, index)| (table.clone(), index.clone())))
-            .collect();
-        let unused = |table: &Table| !table.has_rows && self.catalog().other_sessions == 0;
-        if found
-            .iter()
-            .all(|found| found.as_ref().is_none_or(|(table, _)| unused(table) || self.created.contains(&table.name)))
-        {
-            let missing = names.iter().zip(&found).find(|(_, found)| found.is_none());
-            let makes_it = |name: &ObjectRef| {
-                self.cx.migration.statements.iter().any(|statement| match &statement.parsed.kind {
-                    StatementKind::CreateIndex(index) => index.name.as_ref() == Some(&name.name),
-                    _ => false,
-                })
-            };
-            if let Some((name, _)) = missing
-                && !if_exists
-                && !makes_it(name)
-            {
-                self.findings.push(Finding::error("no-such-index", span, format!("there is no index {name}")));
-                return;
-            }
-            return self.write_as_is(position, statement);
-        }
-        for (name, found) in names.iter().zip(found) {
-            match found {
-                Some((table, index)) => {
-                    self.operations.push((position, Box::new(DropIndex { table, index, cascade, span })))
-                }
-                None if if_exists => {}
-                None => self.findings.push(Finding::error("no-such-index", span, format!("there is no index {name}"))),
             }
         }
     }

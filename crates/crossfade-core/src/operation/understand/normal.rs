@@ -33,6 +33,9 @@ impl Reader<'_> {
             statements.extend(self.parts(statement).into_iter().map(|part| self.with_name(part, &mut names)));
         }
         self.created = BTreeSet::new();
+        let statements = self.renames_last(statements, &mut names);
+        let statements = self.over_new_columns(statements);
+        let statements = self.tables_behind_keys(statements);
         let statements = self.in_order_of_phases(statements);
         Migration { statements, ..cx.migration.clone() }
     }
@@ -44,6 +47,15 @@ impl Reader<'_> {
             (self.catalog().resolve(table), commands.as_slice())
         {
             names.free(&TableName { schema: table.name.schema.clone(), name: Ident::new(name.as_str()) });
+        }
+        if let (Some(table), [AlterCommand::DropColumn { column, .. }]) =
+            (self.catalog().resolve(table), commands.as_slice())
+        {
+            // What is on it goes with it.
+            let constraints = table.constraints_on(column).map(|known| &known.name);
+            for gone in constraints.chain(table.indexes_on(column).map(|known| &known.name)) {
+                names.free(&TableName { schema: table.name.schema.clone(), name: Ident::new(gone.as_str()) });
+            }
         }
         if let [AlterCommand::AddConstraint(constraint)] = commands.as_slice()
             && constraint.name.is_none()
@@ -63,7 +75,12 @@ impl Reader<'_> {
     fn parts(&mut self, statement: &Statement) -> Vec<Statement> {
         let whole = || vec![statement.clone()];
         let StatementKind::AlterTable { table: name, commands, .. } = &statement.parsed.kind else { return whole() };
-        let Some(table) = self.in_use(name).cloned() else { return self.at_once(statement, name, commands) };
+        let Some(table) = self.in_use(name).cloned() else {
+            return match commands.as_slice() {
+                [_, _, ..] if self.is_new_name(name) => self.parts_of(statement, commands).unwrap_or_else(whole),
+                _ => self.at_once(statement, name, commands),
+            };
+        };
         if statement.direct.is_some() || statement.phase.is_some() {
             return whole();
         }
@@ -74,10 +91,13 @@ impl Reader<'_> {
         let adds = commands
             .iter()
             .any(|command| matches!(command, AlterCommand::AddColumn { .. } | AlterCommand::DropConstraint { .. }));
+        let renamed = self.renames_in(&table);
         match commands.as_slice() {
             // A column that is added at once may get its value from a later statement, and must stand alone for that; a constraint that goes
             // at once has a way back of its own.
-            _ if at_once && (alone || !adds || commands.len() == 1) => return whole(),
+            _ if at_once && (!renamed || commands.len() == 1) && (alone || !adds || commands.len() == 1) => {
+                return whole();
+            }
             [AlterCommand::AddColumn { column, .. }] if column.constraints.is_empty() => return whole(),
             [AlterCommand::AddColumn { .. }] => {}
             [_] => return whole(),
@@ -106,6 +126,7 @@ impl Reader<'_> {
             return None;
         };
         let last = parts.len() - 1;
+        let added = added(commands);
         let part = |(at, parsed): (usize, crate::sql::ParsedStatement)| {
             let mine = |all: &[ValueDirective], takes: &dyn Fn(&AlterCommand) -> Vec<String>| {
                 let StatementKind::AlterTable { commands, .. } = &parsed.kind else { return Vec::new() };
@@ -117,7 +138,7 @@ impl Reader<'_> {
                 all.iter().filter(fits).cloned().collect::<Vec<_>>()
             };
             Statement {
-                up: mine(&statement.up, &takes_up),
+                up: mine(&statement.up, &|command| takes_up(command, &added)),
                 down: mine(&statement.down, &takes_down),
                 direct: None,
                 undo: statement.undo.clone().filter(|_| at == last),
@@ -130,8 +151,10 @@ impl Reader<'_> {
 
     /// Each directive must speak for a change of the statement.
     pub(super) fn check_directives(&mut self, statement: &Statement, commands: &[AlterCommand]) {
+        let added = added(commands);
+        let up = |command: &AlterCommand| takes_up(command, &added);
         for (directives, takes) in [
-            (&statement.up, &takes_up as &dyn Fn(&AlterCommand) -> Vec<String>),
+            (&statement.up, &up as &dyn Fn(&AlterCommand) -> Vec<String>),
             (&statement.down, &takes_down as &dyn Fn(&AlterCommand) -> Vec<String>),
         ] {
             let takers: Vec<String> = commands.iter().flat_map(takes).collect();
@@ -154,8 +177,18 @@ impl Reader<'_> {
     }
 }
 
-/// The columns that an `up` in front of a change may be for.
-fn takes_up(command: &AlterCommand) -> Vec<String> {
+/// The columns that a statement adds.
+fn added(commands: &[AlterCommand]) -> Vec<&str> {
+    let added = commands.iter().filter_map(|command| match command {
+        AlterCommand::AddColumn { column, .. } => Some(column.name.as_str()),
+        _ => None,
+    });
+    added.collect()
+}
+
+/// The columns that an `up` in front of a change may be for. What it says of a column that the statement adds is that column's value, and no
+/// mending for a constraint on it.
+fn takes_up(command: &AlterCommand, added: &[&str]) -> Vec<String> {
     match command {
         AlterCommand::AddColumn { column, .. } => vec![column.name.clone()],
         AlterCommand::AlterType { column, .. } | AlterCommand::SetNotNull { column } => vec![column.clone()],
@@ -163,7 +196,7 @@ fn takes_up(command: &AlterCommand) -> Vec<String> {
             if matches!(constraint.form, ConstraintForm::Check(_) | ConstraintForm::ForeignKey(_))
                 && !constraint.not_valid =>
         {
-            constraint.columns.clone()
+            constraint.columns.iter().filter(|column| !added.contains(&column.as_str())).cloned().collect()
         }
         AlterCommand::DropColumn { .. }
         | AlterCommand::SetDefault { .. }

@@ -7,6 +7,7 @@ use super::super::replace::Dropped;
 use super::super::replace::Replace;
 use super::Pending;
 use super::Reader;
+use crate::catalog::ConstraintKind;
 use crate::catalog::Table;
 use crate::catalog::Volatility;
 use crate::finding::Finding;
@@ -18,7 +19,16 @@ use std::collections::BTreeSet;
 impl Reader<'_> {
     /// Turns what was gathered by table into operations.
     pub(super) fn settle(&mut self) {
-        let retypes = std::mem::take(&mut self.retypes);
+        for (position, gone) in std::mem::take(&mut self.dropped_indexes) {
+            self.operations.push((position, Box::new(gone)));
+        }
+        let mut retypes = std::mem::take(&mut self.retypes);
+        for (_, retype) in &mut retypes {
+            // An index that the file drops need not follow.
+            let table = &mut retype.table;
+            table.indexes.retain(|index| !self.gone_indexes.contains(&(table.name.clone(), index.name.clone())));
+        }
+        self.taken_over = retypes.iter().map(|(_, retype)| retype.taken_over(self.cx)).collect();
         if let Some(first) = retypes.first().map(|(position, _)| *position) {
             let columns = retypes.into_iter().map(|(_, retype)| retype).collect();
             let operation = AlterType::new(self.cx, columns);
@@ -59,6 +69,7 @@ impl Reader<'_> {
         for (added_at, dropped_at) in groups {
             let added: Vec<Pending> = added_at.into_iter().filter_map(|at| filled[at].take()).collect();
             let gone: Vec<Dropped> = dropped_at.into_iter().filter_map(|at| dropped[at].take()).collect();
+            let under_one_name = self.under_one_name(table, &added, &gone);
             if gone.is_empty() {
                 for pending in added {
                     self.add_filled(table, pending);
@@ -91,16 +102,37 @@ impl Reader<'_> {
                 continue;
             }
             let added = added.into_iter().filter_map(|pending| {
-                let Pending { definition, span, value, default_later, .. } = pending;
-                value.map(|up| Added { column: definition, up, later_default: default_later, span })
+                let Pending { definition, span, value, default_later, not_null_name, .. } = pending;
+                value.map(|up| Added { column: definition, up, later_default: default_later, not_null_name, span })
             });
-            let replace = Replace { table: table.clone(), dropped: gone, added: added.collect() };
+            let replace = Replace { table: table.clone(), dropped: gone, added: added.collect(), under_one_name };
             self.operations.push((position, Box::new(replace)));
         }
     }
 
+    /// Whether the one column that comes gets the name of the one that goes, of which its value is made. Where it gets a name otherwise, that is refused.
+    fn under_one_name(&mut self, whole: &Table, added: &[Pending], gone: &[Dropped]) -> bool {
+        let table = &whole.name;
+        let is_key = |name: &str| {
+            whole.constraints_on(name).any(|known| known.kind == ConstraintKind::PrimaryKey)
+                || whole.indexes_on(name).any(|index| index.replica_identity)
+        };
+        let renamed = |(_, of, from, _): &&(usize, TableName, String, String)| {
+            of == table && added.iter().any(|pending| pending.definition.name == *from)
+        };
+        let Some((position, _, from, to)) = self.successors.iter().find(renamed).cloned() else { return false };
+        match (added, gone) {
+            ([_], [gone]) if gone.column.name == to && gone.column.identity.is_none() && !is_key(&to) => true,
+            _ => {
+                let span = self.cx.migration.statements.get(position).map(|statement| statement.parsed.span);
+                self.refuse_chain(table, &from, span.unwrap_or_default());
+                false
+            }
+        }
+    }
+
     pub(super) fn add_filled(&mut self, table: &Table, pending: Pending) {
-        let Pending { definition, span, value, default_later, sequence, statement } = pending;
+        let Pending { definition, span, value, default_later, sequence, statement, .. } = pending;
         let from_default = sequence.is_some()
             || definition.default.as_ref().is_some_and(|default| {
                 self.volatility(default) == Volatility::Volatile && value.as_ref() == Some(default)

@@ -143,7 +143,7 @@ impl Reader<'_> {
     }
 
     /// Whether an object is there, or the file may make it.
-    fn may_be_there(&self, kind: ObjectKind, name: &ObjectRef) -> bool {
+    pub(super) fn may_be_there(&self, kind: ObjectKind, name: &ObjectRef) -> bool {
         let makes = |statement: &Statement| {
             statement.parsed.makes.as_ref().is_some_and(|made| {
                 made.class == kind.catalog_class() && self.catalog().place(&made.name) == self.catalog().place(name)

@@ -9,6 +9,7 @@ use super::super::rename_relation::RenameRelation;
 use super::super::whole::destination;
 use super::Reader;
 use crate::catalog::Table;
+use crate::catalog::TableKind;
 use crate::finding::Finding;
 use crate::migration::Statement;
 use crate::sql::AlterCommand;
@@ -198,6 +199,7 @@ impl Reader<'_> {
         match kind.object_kind() {
             "relation" => {}
             "type" => return self.read_move_type(position, statement),
+            "sequence" => return self.read_move_sequence(position, statement),
             _ => return self.read_move_function(position, statement),
         }
         let Some(table) = self.in_use(object).cloned() else {
@@ -219,7 +221,8 @@ impl Reader<'_> {
         for (at, gone) in &self.gone {
             for (position, statement) in self.cx.migration.statements.iter().enumerate() {
                 let harmless = position < *at
-                    && (self.leaves_the_form(statement) && self.is_move(*at) || self.detaches(statement, gone));
+                    && ((self.leaves_the_form(statement) || self.renames_a_column(statement)) && self.is_move(*at)
+                        || self.detaches(statement, gone));
                 if position != *at && !harmless && statement.direct.is_none() && self.names_relation(statement, gone) {
                     findings.push(
                         Finding::error("interference", statement.parsed.span, format!("this names {gone}, which this file drops or renames in phases"))
@@ -229,6 +232,16 @@ impl Reader<'_> {
             }
         }
         self.findings.extend(findings);
+    }
+
+    /// The view that has a table's new name until contract shows the column by its own new name.
+    fn renames_a_column(&self, statement: &Statement) -> bool {
+        match &statement.parsed.kind {
+            StatementKind::RenameColumn { table, .. } => {
+                self.in_use(table).is_some_and(|table| matches!(table.kind, TableKind::Table | TableKind::Partitioned))
+            }
+            _ => false,
+        }
     }
 
     /// A partition that is detached may be dropped behind that.
@@ -250,7 +263,7 @@ impl Reader<'_> {
     }
 
     /// Whether the columns and the rights of every table are the same after this statement, and it does nothing at contract or later.
-    fn leaves_the_form(&self, statement: &Statement) -> bool {
+    pub(super) fn leaves_the_form(&self, statement: &Statement) -> bool {
         match &statement.parsed.kind {
             StatementKind::AlterTable { commands, .. } => commands.iter().all(|command| match command {
                 AlterCommand::SetDefault { .. }

@@ -9,14 +9,17 @@ use super::tables::drop_added;
 use super::tables::remember;
 use crate::catalog::Table;
 use crate::lock::LockMode;
+use crate::lock::TableLock;
 use crate::plan::sync::Group;
 use crate::plan::sync::Mode;
 use crate::plan::sync::Names;
 use crate::plan::sync::Shape;
 use crate::sql::Sql;
+use crate::sql::TableName;
 use crate::step::Action;
 use crate::step::Ddl;
 use crate::step::Phase;
+use crate::step::Statement;
 
 impl StepsBuilder<'_> {
     #[expect(clippy::too_many_arguments, reason = "the parts of one transaction")]
@@ -90,6 +93,7 @@ impl StepsBuilder<'_> {
             around: sync.around.clone(),
             around_undo: sync.around_undo.clone(),
             locks: sync.contract_locks.clone(),
+            renames: sync.contract_renames.iter().map(|to| (sync.table.clone(), to.clone())).collect(),
             way_back: sync.way_back.clone(),
         };
         let (together, mut apart): (Vec<Contract>, Vec<Contract>) = std::mem::take(&mut self.contracts)
@@ -103,6 +107,7 @@ impl StepsBuilder<'_> {
             new.around.join(known.around);
             new.around_undo.join(known.around_undo);
             known.locks.into_iter().for_each(|lock| add_lock(&mut new.locks, lock));
+            new.renames.extend(known.renames);
             new.way_back.splice(0..0, known.way_back);
         }
         apart.push(new);
@@ -116,12 +121,39 @@ impl StepsBuilder<'_> {
         tables.dedup();
         let says = contract.says.join("; ");
         let (statements, undo) = (contract.around.wrap(contract.statements), contract.around_undo.wrap(contract.undo));
-        self.ddl_on(Phase::Contract, &tables, LockMode::AccessExclusive, says, statements, undo);
+        if contract.renames.is_empty() {
+            self.ddl_on(Phase::Contract, &tables, LockMode::AccessExclusive, says, statements, undo);
+        } else {
+            self.ddl_renaming(&tables, &contract.renames, says, statements, undo);
+        }
         // Directly behind it: its record is written together with theirs.
         for (summary, undo, locks) in contract.way_back {
             let nothing = Action::Ddl(Ddl::default());
             self.push(Phase::Contract, Rank::Body, summary, nothing, Some(undo), locks, Vec::new());
         }
+    }
+
+    /// Whoever uses the view of a table locks it first and the table then; so does this. On the way back the table itself has the view's name.
+    fn ddl_renaming(
+        &mut self,
+        tables: &[TableName],
+        renames: &[(TableName, TableName)],
+        says: String,
+        statements: Vec<Sql>,
+        undo: Vec<Sql>,
+    ) {
+        let strong = |table: &TableName| TableLock::new(table.clone(), LockMode::AccessExclusive);
+        let there: Vec<TableLock> = renames.iter().map(|(_, to)| to).chain(tables).map(strong).collect();
+        let called = |table: &TableName| renames.iter().find(|(from, _)| from == table).map(|(_, to)| to.clone());
+        let back: Vec<TableLock> = tables.iter().map(|table| strong(&called(table).unwrap_or(table.clone()))).collect();
+        let mut declared = self.all_tree_locks(tables, LockMode::AccessExclusive);
+        there.iter().chain(&back).for_each(|lock| add_lock(&mut declared, lock.clone()));
+        let make = |lock_first: Vec<TableLock>, statements: Vec<Sql>| {
+            let statements = statements.into_iter().map(Statement::from).collect();
+            Action::Ddl(Ddl { lock_first, statements, as_written: false })
+        };
+        let undo = (!undo.is_empty()).then(|| make(back, undo));
+        self.push(Phase::Contract, Rank::Body, says, make(there, statements), undo, declared, Vec::new());
     }
 }
 

@@ -261,6 +261,11 @@ impl StepsBuilder<'_> {
         add_lock(&mut self.sync_of(table).contract_locks, lock);
     }
 
+    /// Contract of `table` gives it this name, which a view of it has until then.
+    pub fn contract_renames(&mut self, table: &TableName, to: &TableName) {
+        self.sync_of(table).contract_renames = Some(to.clone());
+    }
+
     /// Two tables go through contract in one transaction.
     pub fn contract_together(&mut self, table: &TableName, other: &TableName) {
         self.sync_of(table).contract_with.push(other.clone());

@@ -2,6 +2,7 @@
 
 use super::Group;
 use super::Mode;
+use super::NewColumn;
 use super::OldColumn;
 use super::Row;
 use super::Rule;
@@ -25,6 +26,69 @@ impl Group {
 
     fn assign_up(&self) -> Sql {
         Sql::join(self.new.iter().map(|column| sql!("NEW.{} := {};", column.name, column.up.over_new())), " ")
+    }
+
+    /// An INSERT that wrote neither side. Old code left its columns to their defaults, or new code did. It was new code for certain where the old side
+    /// can't be left out; and where the defaults of the old side make no new one, the new side's own ones stand in.
+    fn assign_defaults(&self, assign_up: Sql) -> Sql {
+        let set = |column: &NewColumn| {
+            let default = column.default.as_ref()?;
+            Some(sql!("NEW.{} := {};", column.name, default.over_new()))
+        };
+        let assign = Sql::join(self.new.iter().filter_map(set), " ");
+        if assign.as_str().is_empty() && !self.makes_of_nulls() {
+            return assign_up;
+        }
+        if self.old.iter().any(|column| column.not_null && column.default.is_none()) {
+            return sql!(
+                "IF NOT ({}) THEN {} {} ELSE {} END IF;",
+                self.old_written(),
+                assign,
+                self.assign_down(),
+                assign_up
+            );
+        }
+        let needed = self.new.iter().filter(|column| column.not_null && column.default.is_some());
+        let missing: Vec<Sql> = needed.map(|column| sql!("NEW.{} IS NULL", column.name)).collect();
+        if missing.is_empty() {
+            return assign_up;
+        }
+        let each = self
+            .new
+            .iter()
+            .filter_map(|column| Some(sql!("IF NEW.{} IS NULL THEN {} END IF;", column.name, set(column)?)));
+        sql!(
+            "{}\n      IF NOT ({}) AND ({}) THEN {} {} END IF;",
+            assign_up,
+            self.old_written(),
+            Sql::join(missing, " OR "),
+            Sql::join(each, " "),
+            self.assign_down()
+        )
+    }
+
+    /// Whether a `down` may have a value where the new side has none.
+    fn makes_of_nulls(&self) -> bool {
+        self.old.iter().any(|column| column.down.as_ref().is_some_and(|down| !down.is_null_of_nulls()))
+    }
+
+    /// New code that wrote a part of the new side has left the others to their defaults. A column that takes NULL keeps it, as somebody may have
+    /// meant it; one that takes none, or of which the old side would have none, does not.
+    fn assign_left_out(&self) -> Sql {
+        let refuses = |column: &NewColumn| {
+            let down_is_needed = |old: &OldColumn| {
+                let reads = |down: &Expr| down.names(column.name.as_str()) && down.is_null_of_nulls();
+                old.not_null && old.default.is_none() && old.down.as_ref().is_some_and(reads)
+            };
+            column.not_null || self.old.iter().any(down_is_needed)
+        };
+        let set = |column: &NewColumn| {
+            let default = column.default.as_ref().filter(|_| refuses(column))?;
+            Some(sql!("IF NEW.{} IS NULL THEN NEW.{} := {}; END IF; ", column.name, column.name, default.over_new()))
+        };
+        // Of one column something was written, or it is not here that the row is met.
+        let several = self.new.iter().filter(|_| self.new.len() > 1);
+        Sql::join(several.filter_map(set), "")
     }
 
     /// Whether an INSERT wrote the old side: its value is not what a default would have put there.
@@ -135,10 +199,11 @@ impl Group {
             let mut sources = self.old_names();
             sources.extend(shared);
             return sql!(
-                "  IF TG_OP = 'INSERT' THEN\n    IF NOT ({}) THEN\n      {}\n    ELSIF NOT ({}) THEN\n      {}\n    END IF;\n  ELSE\n    IF {} THEN\n      IF NOT ({}) THEN {} END IF;\n{}    END IF;\n  END IF;\n",
+                "  IF TG_OP = 'INSERT' THEN\n    IF NOT ({}) THEN\n      {}\n    ELSIF NOT ({}) THEN\n      {}{}\n    END IF;\n  ELSE\n    IF {} THEN\n      IF NOT ({}) THEN {} END IF;\n{}    END IF;\n  END IF;\n",
                 self.new_written(),
-                assign_up,
+                self.assign_defaults(assign_up.clone()),
                 self.old_written(),
+                self.assign_left_out(),
                 self.assign_down(),
                 new_changed,
                 old_changed,
@@ -218,9 +283,10 @@ impl Group {
         if let (Shape::Retype { name }, Some(old)) = (&self.shape, self.old.first()) {
             let down =
                 old.down.as_ref().map(|down| down.render(|_| sql!("NEW.{}", name))).unwrap_or_else(|| sql!("NULL"));
-            // The old type may not hold what the new one can. The application must not fail for that; rollback asks about it.
+            // The old type may not hold what the new one can, by itself or by the constraints of a domain. The application must not fail for that;
+            // rollback asks about it.
             return sql!(
-                "  IF TG_OP = 'INSERT' OR {} THEN\n    BEGIN\n      NEW.{} := {}::{};\n    EXCEPTION WHEN data_exception THEN\n      NEW.{} := NULL;\n    END;\n  END IF;\n",
+                "  IF TG_OP = 'INSERT' OR {} THEN\n    BEGIN\n      NEW.{} := {}::{};\n    EXCEPTION WHEN integrity_constraint_violation OR data_exception OR plpgsql_error THEN\n      NEW.{} := NULL;\n    END;\n  END IF;\n",
                 changed(std::slice::from_ref(name)),
                 old.retired,
                 down,
@@ -234,7 +300,8 @@ impl Group {
             self.old.iter().map(|column| sql!("NEW.{} := {};", column.retired, self.down_value(column, Row::New))),
             " ",
         );
-        let insert = if self.new.is_empty() { sql!("true") } else { self.new_written() };
+        let always = self.new.is_empty() || self.makes_of_nulls();
+        let insert = if always { sql!("true") } else { self.new_written() };
         let update = if sources.is_empty() { sql!("false") } else { changed(&sources) };
         sql!(
             "  IF TG_OP = 'INSERT' THEN\n    IF {} THEN {} END IF;\n  ELSIF {} THEN\n    {}\n  END IF;\n",

@@ -29,8 +29,9 @@ pub(in crate::plan) struct Names {
     pub version: String,
 }
 
-/// The function that writes down who has written the old form. It is a part of the journal.
-pub const SEEN_FUNCTION: &str = "saw_old_write";
+/// The function that writes down who has written the old form. It is a part of the journal, and says in the setting that it is given until when the session has
+/// nothing new to tell: the time as `timestamptz_send` has it, in hex.
+pub const SEEN_FUNCTION: &str = "note_old_write";
 
 impl Names {
     pub(in crate::plan) fn new(schema: &Ident, version: &str, table: &TableName) -> Names {
@@ -71,8 +72,10 @@ impl Names {
             "crossfade.told_{}",
             short_hash(&format!("{} {} {}", self.version, self.table.schema, self.table.name))
         );
-        let due = sql!(
-            "coalesce(nullif(current_setting({}, true), '')::float8, 0) < date_part('epoch', statement_timestamp())",
+        // An expression is prepared anew in each transaction, so it costs by its functions: both times are compared as bytes, CURRENT_TIMESTAMP is no function, and
+        // a setting that is not there (NULL), or was taken back ('', no bytes), is not later than anything.
+        let quiet = sql!(
+            "timestamptz_send(CURRENT_TIMESTAMP) < decode(current_setting({}, true), 'hex')",
             Literal(told.clone())
         );
         // Somebody may take the right away to name the journal's schema: the application must not hear of it.
@@ -90,10 +93,9 @@ impl Names {
         if inserts.is_empty() && updates.is_empty() {
             return Sql::empty();
         }
-        // An expression costs by its size, once in each transaction: the small one comes first.
         sql!(
-            "  IF {} THEN\n    IF TG_OP = 'INSERT' THEN\n      {}\n    ELSE\n      {}\n    END IF;\n  END IF;\n",
-            due,
+            "  IF {} THEN\n    NULL;\n  ELSIF TG_OP = 'INSERT' THEN\n    {}\n  ELSE\n    {}\n  END IF;\n",
+            quiet,
             when(inserts),
             when(updates)
         )

@@ -9,6 +9,7 @@ use super::AlterCommand;
 use super::CreateIndex;
 use super::ObjectRef;
 use super::SetItem;
+use super::Setting;
 use super::StatementKind;
 use super::Update;
 use super::object;
@@ -43,11 +44,14 @@ pub(super) fn alter_table(alter: &protobuf::AlterTableStmt) -> StatementKind {
 fn alter_command(command: &protobuf::AlterTableCmd) -> AlterCommand {
     let column = command.name.clone();
     let definition = command.def.as_ref().and_then(|def| def.node.as_ref());
-    let plain = |what: &str, lock| AlterCommand::Other { what: what.to_owned(), lock, breaks: None };
+    let sets = Setting::of(command);
+    let plain =
+        |what: &str, lock| AlterCommand::Other { what: what.to_owned(), lock, breaks: None, sets: sets.clone() };
     let breaking = |what: &str, why: &str| AlterCommand::Other {
         what: what.to_owned(),
         lock: LockMode::AccessExclusive,
         breaks: Some(why.to_owned()),
+        sets: None,
     };
     use AlterTableType as T;
     match (command.subtype(), definition) {
@@ -122,7 +126,7 @@ fn alter_command(command: &protobuf::AlterTableCmd) -> AlterCommand {
         (T::AtSetExpression, _) => breaking("SET EXPRESSION", "it rewrites the whole table under ACCESS EXCLUSIVE"),
         (subtype, _) => {
             let name = subtype.as_str_name().trim_start_matches("AT_").trim_start_matches("At").to_owned();
-            AlterCommand::Other { what: format!("ALTER TABLE ({name})"), lock: LockMode::AccessExclusive, breaks: None }
+            plain(&format!("ALTER TABLE ({name})"), LockMode::AccessExclusive)
         }
     }
 }

@@ -20,7 +20,7 @@ use self::since::Since;
 use self::tracing::Traces;
 use super::Migrator;
 use super::runbook::earlier;
-use super::same_version;
+use super::shared::same_version;
 use crate::error::Result;
 use crate::postgres::lease::APPLICATION;
 use crate::postgres::loads::loads;

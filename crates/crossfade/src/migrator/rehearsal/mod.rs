@@ -56,7 +56,7 @@ use super::on_scratch::with_missing_roles;
 use super::planning::catalog;
 use super::preview::preview;
 use super::runbook::surroundings_of;
-use super::same_version;
+use super::shared::same_version;
 use crate::error::Error;
 use crate::error::ErrorKind;
 use crate::error::Result;

@@ -28,7 +28,7 @@ use crate::migrator::drift::with_text;
 use crate::migrator::history;
 use crate::migrator::on_scratch::run_whole;
 use crate::migrator::planning::catalog;
-use crate::migrator::same_version;
+use crate::migrator::shared::same_version;
 use crate::observer::Notice;
 use crate::observer::Observer;
 use crate::postgres::lease::APPLICATION;

@@ -27,7 +27,7 @@ use crate::migrator::MigrateOptions;
 use crate::migrator::Migrator;
 use crate::migrator::RunOptions;
 use crate::migrator::on_scratch::in_full;
-use crate::migrator::same_version;
+use crate::migrator::shared::same_version;
 use crate::observer::Notice;
 use crate::observer::Observer;
 use crate::report::RehearsalFailure;
@@ -137,6 +137,7 @@ impl Observer for Follow<'_, '_> {
             | Notice::Resumed { .. }
             | Notice::MigrationStopped { .. }
             | Notice::Compared { .. }
+            | Notice::RoundEnded { .. }
             | Notice::HookFailed { .. }
             | Notice::Info { .. } => {}
         }

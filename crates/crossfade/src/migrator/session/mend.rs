@@ -58,7 +58,7 @@ impl Session<'_> {
             up_sql: file.text.trim_start_matches('\u{feff}'),
             down_sql: file.down.as_ref().map(|(_, text)| text.as_str()),
         };
-        let events = events_of_what_stands(&stored.events, done);
+        let events = [Event::Kept { steps: u16::try_from(done).unwrap_or(u16::MAX) }];
         fold(&plan, std::iter::once(&Event::PlanRecorded).chain(&events))
             .map_err(|error| Error::failed("an event does not fit the journal").caused_by(error))?;
         self.store.record_mended(&self.client, self.lease.epoch, &plan, &files, &events).await?;
@@ -123,31 +123,4 @@ fn joined(old: &Plan, done: usize, rest: Plan) -> Plan {
     claims.sort();
     claims.dedup();
     Plan { steps, claims, ..rest }
-}
-
-/// What the journal says of the steps that are done, for the new plan.
-fn events_of_what_stands(events: &[Event], done: usize) -> Vec<Event> {
-    let mut kept = Vec::new();
-    for event in events {
-        match event {
-            Event::StepSucceeded { step, .. } if usize::from(step.0) < done => {
-                kept.push(Event::StepStarted { step: *step });
-                kept.push(event.clone());
-            }
-            Event::StepSucceeded { .. }
-            | Event::PlanRecorded
-            | Event::StepStarted { .. }
-            | Event::ChunkDone { .. }
-            | Event::StepFailed { .. }
-            | Event::UndoStarted { .. }
-            | Event::UndoSucceeded { .. }
-            | Event::UndoFailed { .. }
-            | Event::TakenOver { .. }
-            | Event::Repaired { .. }
-            | Event::FileForgotten
-            | Event::GivenBack
-            | Event::Requested { .. } => {}
-        }
-    }
-    kept
 }

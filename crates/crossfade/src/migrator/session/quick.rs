@@ -141,7 +141,7 @@ impl Session<'_> {
             version: plan.version.clone(),
             name: plan.name.clone(),
             state,
-            next: crate::migrator::next_text(state, &plan.version),
+            next: crate::migrator::shared::next_text(state, &plan.version),
         };
         self.observer.notice(Notice::MigrationStopped {
             version: done.version.clone(),

@@ -1,5 +1,6 @@
 //! The journal in the target database: plans, events, cursors, and the tracking table that people know.
 
+mod alerts;
 mod cursors;
 mod done;
 mod events;
@@ -18,6 +19,7 @@ use crossfade_core::journal::state_of;
 use crossfade_core::sql;
 use crossfade_core::sql::Ident;
 use crossfade_core::sql::Literal;
+use crossfade_core::sql::Sql;
 use crossfade_core::step::Plan;
 use crossfade_core::step::PlanKind;
 use crossfade_core::step::StepId;
@@ -334,6 +336,11 @@ pub(crate) async fn finish<T>(client: &Client, result: Result<T>, doing: &str) -
             Err(error)
         }
     }
+}
+
+/// How a time in UTC is written, for `to_char`.
+pub(super) fn utc() -> Sql {
+    sql!("'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'")
 }
 
 fn host() -> String {

@@ -1,5 +1,5 @@
 //! What stands between us and a server, and can fail: it cuts connections, or swallows the answer to a COMMIT; and at a statement that is named, it cuts, is
-//! slow, swallows the answer, or ends the server's process.
+//! slow, swallows the answer, ends the server's processes, or holds the client until somebody has ended it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +10,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crossfade::scratch::ScratchServer;
+use nix::sys::signal::Signal;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use tokio::io::AsyncRead;
 use tokio::io::AsyncReadExt as _;
 use tokio::io::AsyncWrite;
@@ -35,16 +38,18 @@ struct Shared {
     /// Grows with each cut.
     cuts: watch::Sender<u32>,
     losses: Mutex<Losses>,
-    /// Where something goes wrong next, once.
-    point: Mutex<Option<Point>>,
+    /// Where something goes wrong next, once, and how many such statements pass before.
+    point: Mutex<Option<(Point, u32)>>,
     struck: AtomicU32,
+    /// Grows with each client that is held.
+    held: watch::Sender<u32>,
 }
 
 /// A statement at which something goes wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct Point {
-    /// What stands in its text.
-    pub text: &'static str,
+    /// One of these stands in its text.
+    pub texts: &'static [&'static str],
     /// What goes wrong.
     pub fault: Fault,
 }
@@ -60,6 +65,12 @@ pub enum Fault {
     Delay(Duration),
     /// All of our processes on the server end as soon as it is there.
     Kill,
+    /// They die of SIGKILL, and with them all others: the server recovers from the crash.
+    KillHard,
+    /// The server never sees it, and the client waits until it is dead.
+    HoldBefore,
+    /// The server does it, and the client waits for the answer until it is dead.
+    HoldAfter,
 }
 
 /// Which answers are swallowed.
@@ -102,6 +113,7 @@ impl Proxy {
             losses: Mutex::default(),
             point: Mutex::default(),
             struck: AtomicU32::new(0),
+            held: watch::channel(0).0,
         });
         let passing = shared.clone();
         tokio::spawn(async move {
@@ -118,7 +130,22 @@ impl Proxy {
 
     /// At the next such statement, and once.
     pub fn strike_at(&self, point: Point) {
-        *self.shared.point.lock().expect("nobody panics here") = Some(point);
+        self.strike_after(0, point);
+    }
+
+    /// After so many such statements have passed, at the next one, and once.
+    pub fn strike_after(&self, passing: u32, point: Point) {
+        *self.shared.point.lock().expect("nobody panics here") = Some((point, passing));
+    }
+
+    /// From now on nothing goes wrong at a statement.
+    pub fn spare(&self) {
+        *self.shared.point.lock().expect("nobody panics here") = None;
+    }
+
+    /// Grows with each client that is held.
+    pub fn held(&self) -> watch::Receiver<u32> {
+        self.shared.held.subscribe()
     }
 
     /// How often something went wrong at a statement.
@@ -148,21 +175,48 @@ fn holds(bytes: &[u8], text: &[u8]) -> bool {
 impl Shared {
     /// What goes wrong at this, if it is the point.
     fn strikes(&self, bytes: &[u8]) -> Option<Fault> {
-        let mut point = self.point.lock().expect("nobody panics here");
-        let struck = point.take_if(|point| holds(bytes, point.text.as_bytes()))?;
+        let mut next = self.point.lock().expect("nobody panics here");
+        let is_it = |point: &Point| point.texts.iter().any(|text| holds(bytes, text.as_bytes()));
+        let (point, passing) = next.as_mut().filter(|(point, _)| is_it(point))?;
+        if *passing > 0 {
+            *passing -= 1;
+            return None;
+        }
+        let struck = *point;
+        *next = None;
         self.struck.fetch_add(1, Ordering::SeqCst);
         Some(struck.fault)
     }
 
+    /// Tells that a client is held.
+    fn hold(&self) {
+        self.held.send_modify(|held| *held += 1);
+    }
+
     /// Ends the server's processes that serve us by way of a proxy.
     async fn kill_ours(&self) {
+        self.ours("pg_terminate_backend(pid)::int").await;
+    }
+
+    /// Ends them by a signal that they can't handle.
+    async fn kill_ours_hard(&self) {
+        for pid in self.ours("pid").await {
+            // The server ends the others itself once it sees that one is gone.
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
+
+    /// A number for each of them.
+    async fn ours(&self, number: &str) -> Vec<i32> {
         let folder = self.server.parent().expect("a socket is in a folder").to_string_lossy().into_owned();
         let mut config = tokio_postgres::Config::new();
         let client = config.host(&folder).user("postgres").dbname("postgres").connect(tokio_postgres::NoTls).await;
         let (client, connection) = client.expect("the server answers");
         tokio::spawn(connection);
-        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'crossfade%' AND datname = $1";
-        client.query(end, &[&self.database]).await.expect("they can be ended");
+        let query =
+            format!("SELECT {number} FROM pg_stat_activity WHERE application_name LIKE 'crossfade%' AND datname = $1");
+        let rows = client.query(&query, &[&self.database]).await.expect("they can be found");
+        rows.iter().map(|row| row.get(0)).collect()
     }
 }
 
@@ -170,9 +224,9 @@ impl Shared {
 async fn pass(client: TcpStream, shared: Arc<Shared>) {
     let mut cuts = shared.cuts.subscribe();
     let Ok(server) = UnixStream::connect(&shared.server).await else { return };
-    let (from_client, to_client) = client.into_split();
+    let (from_client, mut to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let losing = AtomicBool::new(false);
+    let (losing, holding) = (AtomicBool::new(false), AtomicBool::new(false));
     let up = async {
         let (mut from, mut to) = (from_client, to_server);
         let mut buffer = vec![0; 16 * 1024];
@@ -186,23 +240,45 @@ async fn pass(client: TcpStream, shared: Arc<Shared>) {
                 Some(Fault::Cut) => return,
                 Some(Fault::LoseAnswer) => losing.store(true, Ordering::SeqCst),
                 Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
-                Some(Fault::Kill) | None => {}
+                Some(Fault::HoldAfter) => holding.store(true, Ordering::SeqCst),
+                Some(Fault::HoldBefore) => {
+                    shared.hold();
+                    return until_closed(from).await;
+                }
+                Some(Fault::Kill | Fault::KillHard) | None => {}
             }
             if to.write_all(bytes).await.is_err() {
                 return;
             }
-            if matches!(fault, Some(Fault::Kill)) {
-                shared.kill_ours().await;
+            match fault {
+                Some(Fault::Kill) => shared.kill_ours().await,
+                Some(Fault::KillHard) => shared.kill_ours_hard().await,
+                Some(Fault::Cut | Fault::LoseAnswer | Fault::Delay(_) | Fault::HoldBefore | Fault::HoldAfter)
+                | None => {}
             }
         }
     };
     // The server's answer shows that it is done; nobody else gets to know.
-    let down = copy(from_server, to_client, |_| !losing.load(Ordering::SeqCst));
+    let passes = |_: &[u8]| !losing.load(Ordering::SeqCst) && !holding.load(Ordering::SeqCst);
+    let down = async {
+        copy(from_server, &mut to_client, passes).await;
+        if holding.load(Ordering::SeqCst) {
+            shared.hold();
+            // It ends with its client.
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         () = up => {}
         () = down => {}
         _ = cuts.changed() => {}
     }
+}
+
+/// Reads what comes, and passes nothing on, until nothing more can come.
+async fn until_closed(mut from: impl AsyncRead + Unpin) {
+    let mut buffer = [0; 1024];
+    while let Ok(1..) = from.read(&mut buffer).await {}
 }
 
 /// Copies until the end, or until something is not to be passed on.
