@@ -15,6 +15,7 @@ use super::sync_refusals;
 use super::trigger_warnings;
 use super::whole::guard;
 use crate::catalog::Catalog;
+use crate::catalog::Constraint;
 use crate::catalog::Index;
 use crate::catalog::Table;
 use crate::catalog::TableKind;
@@ -100,6 +101,15 @@ impl Operation for RenameColumn {
                 counts: false,
             },
         );
+        let late = |index: &&Index| {
+            let is_of = |known: &&Constraint| Some(&known.name) == index.constraint.as_ref();
+            here.constraints.iter().find(is_of).is_some_and(|known| known.deferrable)
+        };
+        for index in here.indexes_on(&self.from).filter(|index| index.valid && !late(index)) {
+            if let Some(index) = IndexDefinition::parse(&index.definition) {
+                steps.twice_unique(table, &index);
+            }
+        }
         for leaf in now.leaves(here) {
             copy_indexes(cx, leaf, &self.from, &self.together, steps);
         }

@@ -26,8 +26,10 @@ use crate::finding::Finding;
 use crate::lock::LockMode;
 use crate::lock::TableLock;
 use crate::operation::Operation;
+use crate::sql::IndexDefinition;
 use crate::sql::Sql;
 use crate::sql::TableName;
+use crate::sql::UniqueKey;
 use crate::step::Action;
 use crate::step::Phase;
 use crate::step::Preflight;
@@ -91,6 +93,8 @@ struct Contract {
 struct Sync {
     table: TableName,
     groups: Vec<Group>,
+    /// Keys that two unique indexes guard while both forms live.
+    twice_unique: Vec<UniqueKey>,
     /// Columns to add at expand, complete with their types.
     add: Vec<Sql>,
     /// What contract does to this table, and what takes it back.
@@ -115,6 +119,7 @@ impl Sync {
         Sync {
             table,
             groups: Vec::new(),
+            twice_unique: Vec::new(),
             add: Vec::new(),
             contract: Vec::new(),
             contract_undo: Vec::new(),
@@ -194,6 +199,12 @@ impl<'a> StepsBuilder<'a> {
     /// Keeps these columns of a table equal.
     pub fn sync(&mut self, table: &TableName, group: Group) {
         self.sync_of(table).groups.push(group);
+    }
+
+    /// The key of an index of a table that has a second one beside it while both forms live.
+    pub fn twice_unique(&mut self, table: &TableName, index: &IndexDefinition) {
+        let sync = self.sync_of(table);
+        sync.twice_unique.extend(index.unique_key().filter(|key| !sync.twice_unique.contains(key)));
     }
 
     /// A column to add in the transaction that installs the sync.

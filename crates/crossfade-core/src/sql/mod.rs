@@ -30,6 +30,7 @@ mod text;
 mod time_zone;
 mod types;
 mod undo;
+mod unique_key;
 mod whole;
 
 pub use column::ColumnDefinition;
@@ -125,6 +126,7 @@ pub use types::created_as;
 pub use types::named_types;
 pub use types::with_types;
 pub use undo::dropped_function;
+pub use unique_key::UniqueKey;
 pub use whole::Destination;
 pub use whole::NamedObject;
 pub use whole::NewForm;

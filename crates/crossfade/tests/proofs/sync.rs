@@ -113,6 +113,71 @@ fn a_write_to_a_mended_row_while_it_goes_back_is_kept() {
     });
 }
 
+/// While a unique column has two names or two types it has two unique indexes, and ON CONFLICT looks into one of them.
+#[test]
+fn sessions_that_upsert_one_key_see_no_error() {
+    let files = [
+        ("ALTER TABLE t RENAME COLUMN mail TO email;", "email"),
+        ("ALTER TABLE t ALTER COLUMN mail TYPE varchar(80);", "mail"),
+    ];
+    run(async {
+        for (server, (text, new)) in servers().iter().flat_map(|server| files.map(|file| (server, file))) {
+            let database = Database::create(server).await;
+            // An update of what is in an index makes a new entry in every index.
+            let before = "CREATE TABLE t (id bigserial PRIMARY KEY, mail text UNIQUE, n integer);
+                CREATE INDEX ON t (n); INSERT INTO t (mail, n) VALUES ('k1', 1), ('k2', 1);";
+            database.run(before).await.expect("it is SQL");
+            let project = Project::new(&database, &[("001_case.sql", text)]);
+            assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Ready)));
+            let upserts = |name: &str| {
+                [
+                    format!(
+                        "INSERT INTO t ({name}, n) VALUES ('k' || (random() * 2)::integer, 1) ON CONFLICT ({name}) DO UPDATE SET n = t.n + 1"
+                    ),
+                    format!("INSERT INTO t ({name}, n) VALUES ('k1', 1) ON CONFLICT ({name}) DO NOTHING"),
+                    format!("DELETE FROM t WHERE {name} = 'k' || (random() * 6)::integer"),
+                ]
+            };
+            let (old, new) = (upserts("mail"), upserts(new));
+            let client = |who, statements| crate::clients::in_turn(&database, who, statements, 200);
+            let seen = tokio::join!(
+                client("old code", &old),
+                client("new code", &new),
+                client("old code", &old),
+                client("new code", &new),
+                client("old code", &old),
+                client("new code", &new),
+            );
+            let seen =
+                [seen.0, seen.1, seen.2, seen.3, seen.4, seen.5].into_iter().collect::<Result<Vec<()>, String>>();
+            assert_eq!(seen.map(drop), Ok(()), "on {}: {text}", server.major());
+        }
+    });
+}
+
+/// Who waits for a row has the key in its hands, and who has the row wants the key: neither waits for the other for ever.
+#[test]
+fn a_key_that_is_deleted_and_inserted_again_is_no_deadlock() {
+    run(async {
+        let database = database("CREATE TABLE t (id bigserial PRIMARY KEY, mail text UNIQUE, n integer DEFAULT 1); INSERT INTO t (mail) VALUES ('k')").await;
+        let project = Project::new(&database, &[("001_case.sql", "ALTER TABLE t RENAME COLUMN mail TO email;")]);
+        assert_eq!(Command::Migrate.on(&project.migrator).await, Ok(Some(State::Ready)));
+        let (one, other) = (database.connect().await, database.connect().await);
+        one.batch_execute("BEGIN; DELETE FROM t WHERE mail = 'k'").await.expect("the row is there");
+        let waits = tokio::spawn(async move {
+            other.batch_execute("INSERT INTO t (email) VALUES ('k') ON CONFLICT (email) DO UPDATE SET n = 5").await
+        });
+        let waiting =
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'transactionid'";
+        while database.value(waiting).await != "1" {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        one.batch_execute("INSERT INTO t (mail) VALUES ('k'); COMMIT").await.expect("nobody has the key");
+        waits.await.expect("it does not panic").expect("it finds the row");
+        assert_eq!(database.value("SELECT string_agg(concat_ws(' ', mail, email, n), ',') FROM t").await, "k k 5");
+    });
+}
+
 /// Of a row without a value for the old column: while old code reads it, the write fails, as it would leave NULL where none may be; behind contract
 /// it goes through, and the way back asks for the value.
 #[test]

@@ -11,6 +11,7 @@ use crate::lock::LockMode;
 use crate::plan::StepsBuilder;
 use crate::sql;
 use crate::sql::Ident;
+use crate::sql::IndexDefinition;
 use crate::sql::rename_columns_in_constraint;
 use crate::step::Concurrently;
 use crate::step::Phase;
@@ -91,6 +92,13 @@ impl<'a> Part<'a> {
         let (cx, table) = (self.cx, self.table);
         for tree in &self.trees {
             self.build_index(tree, steps);
+            let checked_late = tree.owner.is_some_and(|owner| owner.deferrable);
+            if let Some(index) = IndexDefinition::parse(&tree.index.definition)
+                && tree.table.name == table.name
+                && !checked_late
+            {
+                steps.twice_unique(&table.name, &index);
+            }
         }
         for (table, check) in self.checks() {
             let own = cx.own_name("ck", &check.name);

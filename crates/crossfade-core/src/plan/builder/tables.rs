@@ -21,6 +21,7 @@ use crate::sql;
 use crate::sql::Ident;
 use crate::sql::Sql;
 use crate::sql::TableName;
+use crate::sql::UniqueKey;
 use crate::step::Action;
 use crate::step::Backfill;
 use crate::step::Ddl;
@@ -54,7 +55,10 @@ impl StepsBuilder<'_> {
         });
         let seen: Vec<&Group> = sync.groups.iter().filter(|group| group.is_seen() && !group.syncs()).collect();
         let restore = before_triggers && !loud && !filling.is_empty();
-        let function = |groups: &[&Group], mode| sync::function(&names, groups, mode, &catalog.search_path, restore);
+        let function = |groups: &[&Group], mode| {
+            let keys = sync.keys_of(groups, mode);
+            sync::function(&names, groups, &keys, mode, &catalog.search_path, restore)
+        };
         let triggers = |groups: &[&Group], mode| sync::triggers(&names, groups, mode, &tree, restore);
 
         // Where such a row is set aside, it need not be found beforehand.
@@ -334,6 +338,20 @@ impl StepsBuilder<'_> {
         let statements = statements.into_iter().map(Statement::from).collect();
         let action = Action::Ddl(Ddl { lock_first, statements, as_written: false });
         self.push(Phase::Migrate, Rank::Settle, summary, action, None, locks, Vec::new());
+    }
+}
+
+impl Sync {
+    /// The keys that two unique indexes guard while this function is at work.
+    fn keys_of(&self, groups: &[&Group], mode: Mode) -> Vec<&UniqueKey> {
+        if groups.iter().all(|group| matches!(group.shape, Shape::Mend { .. } | Shape::Replace)) {
+            return Vec::new();
+        }
+        // After contract what was renamed has one name and one index again.
+        let renames = || self.groups.iter().filter(|group| group.shape == Shape::Rename);
+        let is_renamed =
+            |key: &UniqueKey| renames().flat_map(|group| &group.old).any(|old| key.names(old.name.as_str()));
+        self.twice_unique.iter().filter(|key| mode != Mode::Reverse || !is_renamed(key)).collect()
     }
 }
 
