@@ -40,7 +40,7 @@ pub fn text(report: &HistoryReport, paint: Paint) -> String {
 }
 
 /// Events and alerts in the order of their times, and of one second those of one run together.
-fn laid_together(events: &[HistoryEvent], alerts: &[HistoryAlert]) -> Vec<HistoryEvent> {
+pub fn laid_together(events: &[HistoryEvent], alerts: &[HistoryAlert]) -> Vec<HistoryEvent> {
     let mut all: Vec<HistoryEvent> = Vec::new();
     let mut alerts = alerts.iter().peekable();
     for event in events {

@@ -28,7 +28,7 @@ pub mod status;
 pub mod targets;
 pub mod tested;
 #[cfg(test)]
-mod tests;
+pub mod tests;
 pub mod throttle;
 pub mod usage;
 pub mod verify;

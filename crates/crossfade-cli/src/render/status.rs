@@ -94,7 +94,8 @@ fn table(migrations: &[MigrationStatus], paint: Paint) -> String {
     out
 }
 
-fn untold(failed: &FailedAlert, paint: Paint) -> String {
+/// An alert that did not get through.
+pub fn untold(failed: &FailedAlert, paint: Paint) -> String {
     let FailedAlert { hook, event, at, error } = failed;
     format!("{} {hook} was not told of {event} at {at}: {error}", paint.yellow("!"))
 }

@@ -21,7 +21,8 @@ use super::*;
 const FILE: &str =
     "-- widen\nALTER TABLE users ADD COLUMN age integer NOT NULL;\nALTER TABLE users\n  DROP COLUMN \"größe\";\n";
 
-fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
+/// A migration as the status has it, of which nothing more is to be said.
+pub fn migration(version: &str, name: &str, state: State) -> MigrationStatus {
     MigrationStatus {
         version: version.to_owned(),
         name: name.to_owned(),

@@ -1,5 +1,6 @@
 //! From the model to cells, and to plain lines. Nothing here asks for the time or the terminal.
 
+use crossfade::report::FailingHook;
 use crossfade::report::Flight;
 use crossfade::report::LockWait;
 use crossfade::report::Snapshot;
@@ -191,6 +192,9 @@ fn flight(model: &Model, brush: Brush, width: usize) -> Vec<Line<'static>> {
     if let Some(error) = &flight.error {
         long(format!("error: {error}"), brush.bad());
     }
+    for failed in model.failed_alerts(flight) {
+        long(render::status::untold(failed, Paint::plain()), brush.warn());
+    }
     if let Some(next) = &flight.next {
         long(next.clone(), brush.soft());
     }
@@ -300,6 +304,9 @@ fn server(snapshot: &Snapshot, brush: Brush) -> Line<'static> {
         let scope = if signal.scope.is_empty() { String::new() } else { format!(" {}", signal.scope) };
         push(format!("{}{scope} is over its limit", signal.signal), brush.warn());
     }
+    for failing in &snapshot.failing_hooks {
+        push(gets_nothing(failing), brush.bad());
+    }
     if !snapshot.unseen.is_empty() {
         push(
             format!("{} can't be seen by this role", human::counted(snapshot.unseen.len() as u64, "thing", "things")),
@@ -307,6 +314,10 @@ fn server(snapshot: &Snapshot, brush: Brush) -> Line<'static> {
         );
     }
     Line::from(parts)
+}
+
+fn gets_nothing(failing: &FailingHook) -> String {
+    format!("nothing gets through to {} since {}", failing.hook, time_of_day(&failing.since))
 }
 
 fn locks(snapshot: &Snapshot, brush: Brush) -> Vec<Line<'static>> {
@@ -327,7 +338,8 @@ fn locks(snapshot: &Snapshot, brush: Brush) -> Vec<Line<'static>> {
 
 /// As many as fit, the newest first.
 fn events(snapshot: &Snapshot, rows: u16, brush: Brush) -> Vec<Line<'static>> {
-    let newest = snapshot.events.iter().rev().take(usize::from(rows));
+    let all = render::history::laid_together(&snapshot.events, &snapshot.alerts);
+    let newest = all.iter().rev().take(usize::from(rows));
     let line = |event: &crossfade::report::HistoryEvent| {
         let time = time_of_day(&event.at);
         let version = event.version.as_deref().unwrap_or("");
@@ -379,6 +391,11 @@ pub fn lines(model: &Model) -> Vec<String> {
         let plain = flight(model, Brush { colors: false }, usize::MAX);
         lines.extend(plain.into_iter().map(|line| line.to_string()));
     }
+    for flight in snapshot.flights.iter().filter(shown) {
+        let untold = |failed| format!("{}: {}", flight.name, render::status::untold(failed, Paint::plain()));
+        lines.extend(model.failed_alerts(flight).iter().map(untold));
+    }
+    lines.extend(snapshot.failing_hooks.iter().map(|failing| format!("{}: {}", gets_nothing(failing), failing.error)));
     for wait in &snapshot.lock_waits {
         let behind: Vec<String> =
             wait.blockers.iter().map(|blocker| format!("pid {} {}", blocker.pid, blocker.application)).collect();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crossfade::report::FailedAlert;
 use crossfade::report::Flight;
 use crossfade::report::MigrationStatus;
 use crossfade::report::Snapshot;
@@ -146,6 +147,13 @@ impl Model {
     /// The flight that is looked at.
     pub fn flight(&self) -> Option<&Flight> {
         self.flights().get(self.position()?)
+    }
+
+    /// Of a flight, what hooks were to be told last, and were not.
+    pub fn failed_alerts(&self, flight: &Flight) -> &[FailedAlert] {
+        let Some((snapshot, version)) = self.snapshot.as_ref().zip(flight.version.as_ref()) else { return &[] };
+        let found = snapshot.status.migrations.iter().find(|migration| migration.version == *version);
+        found.map(|migration| migration.failed_alerts.as_slice()).unwrap_or_default()
     }
 
     /// Where nothing of what was asked for is in flight: the migration as the status has it.

@@ -300,6 +300,51 @@ fn who_uses_the_old_form_is_shown() {
 }
 
 #[test]
+fn alerts_that_did_not_get_through_are_shown() {
+    let told = |event: &str, error: Option<&str>| HistoryAlert {
+        at: "2026-01-31T11:59:00Z".to_owned(),
+        hook: "chat".to_owned(),
+        event: event.to_owned(),
+        version: Some("002".to_owned()),
+        name: Some("rename_email".to_owned()),
+        sent: error.is_none(),
+        error: error.map(str::to_owned),
+        took_ms: 12,
+        run_id: None,
+        actor: "ann".to_owned(),
+        db_user: "ann".to_owned(),
+        host: None,
+        tool_version: "0.1.0".to_owned(),
+        git_commit: None,
+        git_dirty: None,
+        ci_url: None,
+    };
+    let failed = FailedAlert {
+        hook: "pager".to_owned(),
+        event: "blocked".to_owned(),
+        at: "2026-01-31T11:59:00Z".to_owned(),
+        error: "it answered 500".to_owned(),
+    };
+    let failing = FailingHook {
+        hook: "pager".to_owned(),
+        alerts: 3,
+        since: "2026-01-31T11:50:00Z".to_owned(),
+        event: "blocked".to_owned(),
+        at: "2026-01-31T11:59:00Z".to_owned(),
+        error: "it answered 500".to_owned(),
+    };
+    let mut seen = snapshot(vec![flight()]);
+    seen.status.migrations = vec![crate::render::tests::migration("002", "rename_email", State::Migrating)];
+    seen.status.migrations[0].failed_alerts = vec![failed];
+    seen.alerts = vec![told("expanded", None), told("blocked", Some("it answered 404"))];
+    seen.failing_hooks = vec![failing];
+    let mut shown = model(Vec::new(), true);
+    shown.snapshot = Some(Arc::new(seen));
+    assert_snapshot!("alerts", drawn(&shown, 100, 30).backend());
+    assert_snapshot!("alerts_plain", draw::lines(&shown).join("\n"));
+}
+
+#[test]
 fn plain_lines() {
     let mut plain = model(vec![flight()], false);
     assert_snapshot!("plain", draw::lines(&plain).join("\n"));
