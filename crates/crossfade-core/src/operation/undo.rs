@@ -79,6 +79,9 @@ fn goes_with_own(cx: &PlanContext<'_>, statement: &Statement) -> Option<Sql> {
     if proves_own(cx, statement) {
         return Some(sql!("/* it goes with the constraint */"));
     }
+    if changes_own_column(cx, statement) {
+        return Some(sql!("/* it goes with the column */"));
+    }
     let changed = works_on(&statement.parsed)?;
     let place = |name: &ObjectRef| cx.catalog.place(name);
     let before = || {
@@ -112,6 +115,40 @@ fn goes_with_own(cx: &PlanContext<'_>, statement: &Statement) -> Option<Sql> {
     let owned = gives_sequence(&statement.parsed);
     let owned = owned.map(|sequence| sql!("ALTER SEQUENCE {} OWNED BY NONE", written(&sequence)));
     Some(owned.unwrap_or_else(|| sql!("/* it goes with what the file makes */")))
+}
+
+/// What is done to columns that a statement in front of it adds.
+fn changes_own_column(cx: &PlanContext<'_>, statement: &Statement) -> bool {
+    let StatementKind::AlterTable { table, if_exists: false, commands, .. } = &statement.parsed.kind else {
+        return false;
+    };
+    let Some(whole) = cx.catalog.resolve(table) else { return false };
+    let before = || {
+        let before = |other: &&Statement| other.parsed.span < statement.parsed.span && other.phase == statement.phase;
+        cx.migration.statements.iter().filter(before)
+    };
+    let adds = |other: &Statement, name: &str| match &other.parsed.kind {
+        StatementKind::AlterTable { table: of, commands, .. } => {
+            let is_it = |command: &AlterCommand| matches!(command, AlterCommand::AddColumn { column, if_not_exists: false } if column.name == name);
+            cx.catalog.resolve(of).is_some_and(|of| of.name == whole.name) && commands.iter().any(is_it)
+        }
+        _ => false,
+    };
+    commands.iter().all(|command| match command {
+        AlterCommand::SetDefault { column, .. }
+        | AlterCommand::SetNotNull { column }
+        | AlterCommand::DropNotNull { column } => {
+            whole.column(column).is_none() && before().any(|other| adds(other, column))
+        }
+        AlterCommand::AddColumn { .. }
+        | AlterCommand::DropColumn { .. }
+        | AlterCommand::AlterType { .. }
+        | AlterCommand::AddConstraint(_)
+        | AlterCommand::DropConstraint { .. }
+        | AlterCommand::AttachPartition { .. }
+        | AlterCommand::DetachPartition { .. }
+        | AlterCommand::Other { .. } => false,
+    })
 }
 
 /// VALIDATE of a constraint that a statement in front of it adds.

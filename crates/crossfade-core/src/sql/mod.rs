@@ -95,6 +95,7 @@ pub use sole_name::SoleName;
 pub use sole_name::sole_name;
 pub use split::split_alter;
 pub use split::with_constraint_name;
+pub use split::with_not_null;
 pub use split::with_not_null_apart;
 pub use split::with_using;
 pub use statement::AlterCommand;

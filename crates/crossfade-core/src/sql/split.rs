@@ -65,6 +65,20 @@ pub fn with_not_null_apart(statement: &ParsedStatement) -> Option<(ParsedStateme
     Some((with_commands(statement, &alter, vec![bare])?, Some(with_commands(statement, &alter, vec![not_null])?)))
 }
 
+/// The statement, which adds a column and nothing else, with a NOT NULL of this name.
+pub fn with_not_null(statement: &ParsedStatement, name: Option<&str>) -> Option<ParsedStatement> {
+    let alter = parse_alter(statement)?;
+    let (command, mut column) = column_of(&alter)?;
+    let not_null = protobuf::Constraint {
+        contype: ConstrType::ConstrNotnull as i32,
+        conname: name.unwrap_or_default().to_owned(),
+        ..protobuf::Constraint::default()
+    };
+    column.constraints.push(Node { node: Some(NodeEnum::Constraint(Box::new(not_null))) });
+    let added = AlterTableCmd { def: boxed(NodeEnum::ColumnDef(Box::new(column))), ..command };
+    with_commands(statement, &alter, vec![added])
+}
+
 /// The statement, which changes a column's type and nothing else, with this value for its rows.
 pub fn with_using(statement: &ParsedStatement, value: &Expr) -> Option<ParsedStatement> {
     let alter = parse_alter(statement)?;

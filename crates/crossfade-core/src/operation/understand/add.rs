@@ -111,7 +111,8 @@ impl Reader<'_> {
             definition,
             span: statement.parsed.span,
             value: Some(value),
-            default_later: None,
+            defaults: Vec::new(),
+            not_null_later: false,
             not_null_name: None,
             sequence: Some(sequence),
             statement: position,
@@ -165,6 +166,7 @@ impl Reader<'_> {
             ConstraintForm::NotNull if self.succeeds(table, &constraint.columns) => {
                 for pending in self.pending.get_mut(&table.name).into_iter().flatten() {
                     if constraint.columns.contains(&pending.definition.name) {
+                        pending.not_null_later |= !pending.definition.not_null;
                         pending.definition.not_null = true;
                         pending.not_null_name.clone_from(&constraint.name);
                     }
@@ -184,7 +186,9 @@ impl Reader<'_> {
                 let primary = matches!(constraint.form, ConstraintForm::PrimaryKey(_));
                 if primary {
                     for pending in self.pending.get_mut(&table.name).into_iter().flatten() {
-                        pending.definition.not_null |= constraint.columns.contains(&pending.definition.name);
+                        let is_of = constraint.columns.contains(&pending.definition.name);
+                        pending.not_null_later |= is_of && !pending.definition.not_null;
+                        pending.definition.not_null |= is_of;
                     }
                 }
                 let operation = AddKey {

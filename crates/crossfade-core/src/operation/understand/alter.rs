@@ -58,7 +58,7 @@ impl Reader<'_> {
                 [AlterCommand::DropNotNull { column }]
                     if self.is_retyped(&table, column) && self.not_null_in_file(&table, column) == Some(true) => {}
                 [AlterCommand::SetDefault { column, default }] if self.is_pending(&table.name, column) => {
-                    self.set_later_default(&table, column, default.clone());
+                    self.set_later_default(position, &table, column, default.clone());
                 }
                 [AlterCommand::DropConstraint { name, if_exists, .. }] => {
                     self.read_loosening(position, statement, &table, name, *if_exists);
@@ -227,7 +227,7 @@ impl Reader<'_> {
             }
             AlterCommand::SetNotNull { column } => self.read_set_not_null(position, statement, table, column),
             AlterCommand::SetDefault { column, default } if self.is_pending(&table.name, column) => {
-                self.set_later_default(table, column, default.clone());
+                self.set_later_default(position, table, column, default.clone());
             }
             AlterCommand::AddConstraint(constraint) => {
                 self.read_constraint(position, statement, table, constraint);
@@ -321,6 +321,7 @@ impl Reader<'_> {
             let up = self.up_of(statement, table, column);
             for pending in self.pending.get_mut(&table.name).into_iter().flatten() {
                 if pending.definition.name == column {
+                    pending.not_null_later |= !pending.definition.not_null;
                     pending.definition.not_null = true;
                     pending.span = if up.is_some() { span } else { pending.span };
                     if let Some(up) = &up {

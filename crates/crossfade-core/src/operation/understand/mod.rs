@@ -75,7 +75,10 @@ struct Pending {
     span: Span,
     /// Its value for existing rows, as the statements up to here make it.
     value: Option<Expr>,
-    default_later: Option<Expr>,
+    /// SET DEFAULT and DROP DEFAULT that stand behind it, with their places.
+    defaults: Vec<(usize, Option<Expr>)>,
+    /// Whether it is SET NOT NULL that makes it NOT NULL.
+    not_null_later: bool,
     /// The name of its NOT NULL from PostgreSQL 18 on, where it gets another name than its own.
     not_null_name: Option<String>,
     /// Where its numbers come from, until it counts by itself.
@@ -490,20 +493,18 @@ impl Reader<'_> {
             definition: column.clone(),
             span: statement.parsed.span,
             value,
-            default_later: None,
+            defaults: Vec::new(),
+            not_null_later: false,
             not_null_name: None,
             sequence: None,
             statement: position,
         });
     }
 
-    fn set_later_default(&mut self, table: &Table, column: &str, default: Option<Expr>) {
+    fn set_later_default(&mut self, position: usize, table: &Table, column: &str, default: Option<Expr>) {
         for pending in self.pending.get_mut(&table.name).into_iter().flatten() {
             if pending.definition.name == column {
-                pending.default_later = default.clone();
-                if default.is_none() {
-                    pending.definition.default = None;
-                }
+                pending.defaults.push((position, default.clone()));
             }
         }
     }

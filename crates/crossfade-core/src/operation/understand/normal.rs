@@ -91,11 +91,18 @@ impl Reader<'_> {
         let adds = commands
             .iter()
             .any(|command| matches!(command, AlterCommand::AddColumn { .. } | AlterCommand::DropConstraint { .. }));
+        // What the file says of its own new columns belongs to them.
+        let of_new = commands.iter().any(|command| match command {
+            AlterCommand::SetDefault { column, .. } | AlterCommand::DropNotNull { column } => {
+                table.column(column).is_none()
+            }
+            _ => false,
+        });
         let renamed = self.renames_in(&table);
         match commands.as_slice() {
             // A column that is added at once may get its value from a later statement, and must stand alone for that; a constraint that goes
             // at once has a way back of its own.
-            _ if at_once && (!renamed || commands.len() == 1) && (alone || !adds || commands.len() == 1) => {
+            _ if at_once && (commands.len() == 1 || !renamed && !of_new && (alone || !adds)) => {
                 return whole();
             }
             [AlterCommand::AddColumn { column, .. }] if column.constraints.is_empty() => return whole(),

@@ -11,9 +11,14 @@ use crate::catalog::ConstraintKind;
 use crate::catalog::Table;
 use crate::catalog::Volatility;
 use crate::finding::Finding;
+use crate::migration::Statement;
 use crate::plan::PlanContext;
+use crate::sql;
 use crate::sql::Expr;
+use crate::sql::Ident;
 use crate::sql::TableName;
+use crate::sql::with_not_null;
+use crate::step::Phase;
 use std::collections::BTreeSet;
 
 impl Reader<'_> {
@@ -45,11 +50,20 @@ impl Reader<'_> {
     }
 
     pub(super) fn settle_table(&mut self, table: &Table, pending: Vec<Pending>, dropped: Vec<Dropped>) {
-        let (filled, instant): (Vec<Pending>, Vec<Pending>) = pending.into_iter().partition(|pending| {
-            pending.value.is_some()
-                || (pending.definition.not_null && pending.definition.default.as_ref().is_none_or(Expr::is_null))
-                || pending.default_later.is_some()
-        });
+        let is_named = |pending: &Pending| {
+            dropped.iter().any(|gone| gone.down.as_ref().is_some_and(|down| down.names(&pending.definition.name)))
+        };
+        let (known, pending): (Vec<Pending>, Vec<Pending>) =
+            pending.into_iter().partition(|pending| self.is_known_by_its_default(pending) && !is_named(pending));
+        for pending in known {
+            self.add_with_its_default(table, pending);
+        }
+        let (filled, instant): (Vec<Pending>, Vec<Pending>) =
+            pending.into_iter().map(Pending::without_dropped_default).partition(|pending| {
+                pending.value.is_some()
+                    || (pending.definition.not_null && pending.definition.default.as_ref().is_none_or(Expr::is_null))
+                    || pending.later_default().is_some()
+            });
         for pending in &instant {
             if let Some(statement) = self.cx.migration.statements.get(pending.statement).cloned() {
                 self.write_as_is(pending.statement, &statement);
@@ -102,8 +116,9 @@ impl Reader<'_> {
                 continue;
             }
             let added = added.into_iter().filter_map(|pending| {
-                let Pending { definition, span, value, default_later, not_null_name, .. } = pending;
-                value.map(|up| Added { column: definition, up, later_default: default_later, not_null_name, span })
+                let later_default = pending.later_default().cloned();
+                let Pending { definition, span, value, not_null_name, .. } = pending;
+                value.map(|up| Added { column: definition, up, later_default, not_null_name, span })
             });
             let replace = Replace { table: table.clone(), dropped: gone, added: added.collect(), under_one_name };
             self.operations.push((position, Box::new(replace)));
@@ -132,7 +147,8 @@ impl Reader<'_> {
     }
 
     pub(super) fn add_filled(&mut self, table: &Table, pending: Pending) {
-        let Pending { definition, span, value, default_later, sequence, statement, .. } = pending;
+        let later_default = pending.later_default().cloned();
+        let Pending { definition, span, value, sequence, statement, .. } = pending;
         let from_default = sequence.is_some()
             || definition.default.as_ref().is_some_and(|default| {
                 self.volatility(default) == Volatility::Volatile && value.as_ref() == Some(default)
@@ -147,13 +163,13 @@ impl Reader<'_> {
                     self.not_null_at_contract.insert((table.name.clone(), definition.name.clone()));
                 }
                 let reads = self.reads_of(statement, &up);
-                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default, reads, later_default: default_later, sequence };
+                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default, reads, later_default, sequence };
                 self.operations.push((statement, Box::new(operation)));
             }
             None if !definition.not_null => {
                 // Only a later default: nothing to fill.
                 let up = Expr::parse("NULL").expect("NULL is an expression");
-                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default: true, reads: Vec::new(), later_default: default_later, sequence: None };
+                let operation = AddColumn { table: table.clone(), column: definition, span, up, from_default: true, reads: Vec::new(), later_default, sequence: None };
                 self.operations.push((statement, Box::new(operation)));
             }
             None => self.findings.push(
@@ -161,6 +177,53 @@ impl Reader<'_> {
                     .help("write it in front of the statement: `-- crossfade: up EXPR`, or give the column a DEFAULT, or fill it with an UPDATE in this file"),
             ),
         }
+    }
+}
+
+impl Pending {
+    /// The default that it has in the end, where that is another than the one it comes with.
+    fn later_default(&self) -> Option<&Expr> {
+        self.defaults.last().and_then(|(_, default)| default.as_ref())
+    }
+
+    fn without_dropped_default(mut self) -> Pending {
+        if self.defaults.iter().any(|(_, default)| default.is_none()) {
+            self.definition.default = None;
+        }
+        self
+    }
+}
+
+impl Reader<'_> {
+    /// Whether existing rows have the default that the column comes with, and only what it is from then on changes: its default, and that it is NOT NULL.
+    fn is_known_by_its_default(&self, pending: &Pending) -> bool {
+        let constant = |default: &Expr| !default.is_null() && self.volatility(default) < Volatility::Volatile;
+        pending.value.is_none()
+            && pending.sequence.is_none()
+            && pending.definition.default.as_ref().is_some_and(constant)
+            && (!pending.defaults.is_empty() || pending.not_null_later)
+    }
+
+    /// The server knows the value of each row without writing it. A default that is dropped stays until contract where old code can't do without.
+    fn add_with_its_default(&mut self, table: &Table, pending: Pending) {
+        let statements = &self.cx.migration.statements;
+        let Some(mut add) = statements.get(pending.statement).cloned() else { return };
+        if pending.not_null_later
+            && let Some(not_null) = with_not_null(&add.parsed, pending.not_null_name.as_deref())
+        {
+            add.parsed = not_null;
+        }
+        self.write_as_is(pending.statement, &add);
+        // The last one counts.
+        let Some((position, later)) = pending.defaults.last() else { return };
+        let Some(mut statement) = statements.get(*position).cloned() else { return };
+        let needed = pending.definition.default.as_ref().filter(|_| pending.definition.not_null && later.is_none());
+        if let Some(before) = needed {
+            let column = Ident::new(pending.definition.name.as_str());
+            let back = sql!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", table.name, column, before.over_table());
+            statement = Statement { phase: Some(Phase::Contract), undo: Some(back), ..statement };
+        }
+        self.write_as_is(*position, &statement);
     }
 }
 
