@@ -111,6 +111,7 @@ impl Table {
             constraints: Vec::new(),
             indexes: Vec::new(),
             triggers: Vec::new(),
+            policies: Vec::new(),
             dependents: Vec::new(),
             statistics: Vec::new(),
         }

@@ -33,6 +33,12 @@ pub struct Catalog {
     pub tables: Vec<Table>,
     /// Sequences, enum and composite types, domains and functions, by kind and name: what a CREATE could meet.
     pub objects: Vec<Object>,
+    /// Schemas beside `public`, the system's own and that of the journal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub schemas: Vec<String>,
+    /// Extensions beside plpgsql, which is always there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extensions: Vec<String>,
 }
 
 /// What kind of relation it is.
@@ -116,6 +122,9 @@ pub struct Table {
     /// Triggers, without those that constraints make.
     #[serde(default)]
     pub triggers: Vec<Trigger>,
+    /// Its policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<Policy>,
     /// What else hangs on its columns.
     #[serde(default)]
     pub dependents: Vec<Dependent>,
@@ -356,6 +365,27 @@ pub struct Trigger {
     /// The function's source, to look for names in it.
     #[serde(default)]
     pub source: String,
+    /// As `pg_get_triggerdef` writes it with an empty search path; none for a partition's copy of its parent's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<ServerText>,
+    /// When it fires, where that is not ordinary: `DISABLE`, `ENABLE ALWAYS` or `ENABLE REPLICA`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firing: Option<ServerText>,
+    /// Its comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
+}
+
+/// A policy of row security.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// Its name.
+    pub name: String,
+    /// Its CREATE, as the server would have it with an empty search path.
+    pub definition: ServerText,
+    /// Its comment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<String>,
 }
 
 /// Something outside of the table that names one of its columns.

@@ -4,6 +4,7 @@ use super::as_it_was;
 use super::as_written::table_locks;
 use super::as_written::touches;
 use super::foreign_key::ForeignKey;
+use super::put_back;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
 use crate::lock::LockMode;
@@ -17,13 +18,17 @@ use crate::sql::Ident;
 use crate::sql::Literal;
 use crate::sql::Made;
 use crate::sql::ObjectRef;
+use crate::sql::ParsedStatement;
 use crate::sql::Sql;
 use crate::sql::StatementKind;
 use crate::sql::Target;
+use crate::sql::UnlessThere;
 use crate::sql::commented;
 use crate::sql::gives_sequence;
+use crate::sql::is_traceless;
 use crate::sql::made_by;
 use crate::sql::makes_schema;
+use crate::sql::makes_unless_there;
 use crate::sql::validates;
 use crate::sql::works_on;
 use crate::sql::written;
@@ -34,12 +39,29 @@ pub(super) fn way_back(cx: &PlanContext<'_>, statement: &Statement) -> Option<(S
     let whole = statement.undo.clone().or_else(|| goes_with_own(cx, statement));
     let undo = whole.or_else(|| undo(cx.catalog, &statement.parsed.kind));
     let undo = undo.or_else(|| as_it_was::statement(cx.catalog, &statement.parsed));
+    let undo = undo.or_else(|| put_back::statement(cx.catalog, &statement.parsed));
+    let undo = undo.or_else(|| is_traceless(&statement.parsed).then(|| sql!("/* it leaves nothing behind */")));
+    let undo = undo.or_else(|| unless_there(cx.catalog, &statement.parsed));
     // PostgreSQL can't take a value away from an enum, and one that nobody uses harms nobody.
     let stays = || matches!(made_by(&statement.parsed), Some(Made::EnumValue(_)));
     let undo = undo.or_else(|| stays().then(|| sql!("/* the new value stays in the enum */")));
     let undo = undo.or_else(|| uncomment(cx, statement))?;
     let locks = undo_locks(cx, &statement.parsed.kind, &undo);
     Some((undo, locks))
+}
+
+/// Of what is made where it is not there: the DROP, or nothing.
+fn unless_there(catalog: &Catalog, statement: &ParsedStatement) -> Option<Sql> {
+    let stays = || sql!("/* it was there before */");
+    if let StatementKind::CreateTable { name, if_not_exists: true, .. } = &statement.kind {
+        return catalog.resolve(name).map(|_| stays());
+    }
+    Some(match makes_unless_there(statement)? {
+        UnlessThere::Schema(name) if catalog.schemas.contains(&name) || name == "public" => stays(),
+        UnlessThere::Schema(name) => sql!("DROP SCHEMA {}", Ident::new(name.as_str())),
+        UnlessThere::Extension(name) if catalog.extensions.contains(&name) || name == "plpgsql" => stays(),
+        UnlessThere::Extension(name) => sql!("DROP EXTENSION {}", Ident::new(name.as_str())),
+    })
 }
 
 /// The comment from before. One on something that the file makes goes with it.
@@ -175,7 +197,9 @@ fn in_schema(target: &Target) -> Option<&str> {
 /// What undoes a statement, where that follows from its text and the schema.
 pub(super) fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
     match kind {
-        StatementKind::CreateTable { name, if_not_exists: false, parents, bound, .. } => {
+        StatementKind::CreateTable { name, if_not_exists, parents, bound, .. }
+            if !*if_not_exists || catalog.resolve(name).is_none() =>
+        {
             let drop = sql!("DROP TABLE {}", written(name));
             // A partition that foreign keys may point to must be detached before it can be dropped.
             let detached =
@@ -187,10 +211,23 @@ pub(super) fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
                 None => drop,
             })
         }
-        StatementKind::AlterTable { table, if_exists: false, commands, .. } => {
-            let drops: Option<Vec<Sql>> =
-                commands.iter().rev().map(|command| undo_command(catalog.resolve(table), command)).collect();
-            Some(sql!("ALTER TABLE {} {}", written(table), Sql::join(drops?, ", ")))
+        StatementKind::AlterTable { table, if_exists, commands, .. } => {
+            let known = catalog.resolve(table);
+            if *if_exists && known.is_none() {
+                return None;
+            }
+            let was_there = |command: &&AlterCommand| match command {
+                AlterCommand::AddColumn { column, if_not_exists: true } => {
+                    known.is_some_and(|table| table.column(&column.name).is_some())
+                }
+                _ => false,
+            };
+            let changes = || commands.iter().rev().filter(|command| !was_there(command));
+            let drops = changes().map(|command| undo_command(known, command)).collect::<Option<Vec<Sql>>>()?;
+            if drops.is_empty() {
+                return Some(sql!("/* it was there before */"));
+            }
+            Some(sql!("ALTER TABLE {} {}", written(table), Sql::join(drops, ", ")))
         }
         StatementKind::CreateIndex(index) if !index.if_not_exists => {
             let name = ObjectRef { schema: index.table.schema.clone(), name: index.name.clone()? };
@@ -198,7 +235,6 @@ pub(super) fn undo(catalog: &Catalog, kind: &StatementKind) -> Option<Sql> {
         }
         StatementKind::Other { undo, .. } => undo.clone(),
         StatementKind::CreateTable { .. }
-        | StatementKind::AlterTable { .. }
         | StatementKind::CreateIndex(_)
         | StatementKind::RenameColumn { .. }
         | StatementKind::Drop { .. }
@@ -230,7 +266,7 @@ fn may_be_referenced(catalog: &Catalog, table: &ObjectRef) -> bool {
 fn undo_command(table: Option<&Table>, command: &AlterCommand) -> Option<Sql> {
     let known = |column: &str| table.and_then(|table| table.column(column));
     match command {
-        AlterCommand::AddColumn { column, if_not_exists: false } => {
+        AlterCommand::AddColumn { column, if_not_exists } if !*if_not_exists || table.is_some() => {
             Some(sql!("DROP COLUMN {}", Ident::new(column.name.as_str())))
         }
         AlterCommand::SetDefault { column, .. } => {

@@ -1,6 +1,7 @@
 //! The only place that names the parser: text to statements with spans, and typed parts to text.
 
 pub(crate) mod act;
+mod attached;
 mod client;
 mod column;
 mod comment;
@@ -28,11 +29,15 @@ mod statement;
 mod target;
 mod text;
 mod time_zone;
+mod traceless;
 mod types;
 mod undo;
 mod unique_key;
 mod whole;
 
+pub use attached::AttachedChange;
+pub use attached::AttachedKind;
+pub use attached::attached_change;
 pub use column::ColumnDefinition;
 pub use column::Generated;
 pub use column::Numbers;
@@ -106,8 +111,10 @@ pub use statement::StatementKind;
 pub use statement::TransactionControl;
 pub use statement::Update;
 pub use target::Target;
+pub use target::UnlessThere;
 pub use target::gives_sequence;
 pub use target::makes_schema;
+pub use target::makes_unless_there;
 pub use target::validates;
 pub use target::works_on;
 pub use text::DollarQuoted;
@@ -123,6 +130,7 @@ pub use text::cut;
 pub use text::short_hash;
 pub use time_zone::TimeZoneChange;
 pub use time_zone::time_zone_change;
+pub use traceless::is_traceless;
 pub use types::created_as;
 pub use types::named_types;
 pub use types::with_types;
@@ -131,7 +139,9 @@ pub use unique_key::UniqueKey;
 pub use whole::Destination;
 pub use whole::NamedObject;
 pub use whole::NewForm;
+pub use whole::NoTable;
 pub use whole::ObjectKind;
+pub use whole::as_rename_of_a;
 pub use whole::written;
 
 use serde::Deserialize;

@@ -47,6 +47,26 @@ pub fn makes_schema(statement: &ParsedStatement) -> Option<String> {
     }
 }
 
+/// What `IF NOT EXISTS` makes where it is not there: an object that belongs to no schema.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnlessThere {
+    /// A schema.
+    Schema(String),
+    /// An extension.
+    Extension(String),
+}
+
+/// The schema or the extension that it makes, where there is none of that name.
+pub fn makes_unless_there(statement: &ParsedStatement) -> Option<UnlessThere> {
+    match node_of(statement)? {
+        NodeEnum::CreateSchemaStmt(create) if create.if_not_exists && create.schema_elts.is_empty() => {
+            Some(create.schemaname).filter(|name| !name.is_empty()).map(UnlessThere::Schema)
+        }
+        NodeEnum::CreateExtensionStmt(create) if create.if_not_exists => Some(UnlessThere::Extension(create.extname)),
+        _ => None,
+    }
+}
+
 /// The sequence that it gives to a column.
 pub fn gives_sequence(statement: &ParsedStatement) -> Option<ObjectRef> {
     let NodeEnum::AlterSeqStmt(alter) = node_of(statement)? else { return None };

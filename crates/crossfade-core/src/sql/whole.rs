@@ -5,9 +5,12 @@ use pg_query::protobuf;
 use pg_query::protobuf::ObjectType;
 
 use super::Ident;
+use super::ParsedStatement;
 use super::Sql;
 use super::SqlPart;
 use super::StatementKind;
+use super::parsed_at;
+use super::rewrite::deparse;
 use super::statement::ObjectRef;
 use super::statement::object;
 use super::statement::object_of_names;
@@ -96,6 +99,15 @@ impl SqlPart for ObjectKind {
     fn write_sql(&self, out: &mut String) {
         out.push_str(self.sql_name());
     }
+}
+
+/// What has a name among the tables, and is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoTable {
+    /// A sequence.
+    Sequence,
+    /// An index.
+    Index,
 }
 
 /// An object as a statement names it.
@@ -227,6 +239,18 @@ pub(super) fn drop_statement(drop: &protobuf::DropStmt) -> Option<StatementKind>
 }
 
 /// Tells a RENAME of a whole object that waits for contract, or is known by two names until then.
+/// An `ALTER TABLE … RENAME TO` of what is no table, under its own kind: the server takes it for sequences and indexes, too.
+pub fn as_rename_of_a(statement: &ParsedStatement, what: NoTable) -> Option<ParsedStatement> {
+    let parsed = pg_query::parse(statement.text.as_str(), 0).ok()?;
+    let NodeEnum::RenameStmt(mut rename) = parsed.protobuf.stmts.into_iter().next()?.stmt?.node? else { return None };
+    let object_type = match what {
+        NoTable::Sequence => ObjectType::ObjectSequence,
+        NoTable::Index => ObjectType::ObjectIndex,
+    };
+    rename.rename_type = object_type as i32;
+    parsed_at(statement.span, &deparse(NodeEnum::RenameStmt(rename))?)
+}
+
 pub(super) fn rename_statement(rename: &protobuf::RenameStmt) -> Option<StatementKind> {
     let kind = movable(rename.rename_type())?;
     let to = Destination::Name(rename.newname.clone());

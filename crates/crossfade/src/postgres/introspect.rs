@@ -102,10 +102,12 @@ async fn read(client: &Client, own_schema: &str) -> Result<Catalog, IntrospectEr
     at("indexes", attachments::indexes(client, &mut found).await)?;
     at("constraints", attachments::constraints(client, &mut found).await)?;
     at("triggers", attachments::triggers(client, &mut found).await)?;
+    at("policies", attachments::policies(client, &mut found).await)?;
     at("identity sequences", extras::sequences(client, &mut found).await)?;
     at("extended statistics", extras::statistics(client, &mut found).await)?;
     at("dependents", dependents::read(client, &mut found).await)?;
     catalog.objects = at("objects", objects::read(client, own_schema).await)?;
+    (catalog.schemas, catalog.extensions) = at("schemas and extensions", objects::names(client, own_schema).await)?;
     catalog.tables = found.tables;
     Ok(catalog)
 }

@@ -15,8 +15,11 @@ use crate::plan::PlanContext;
 use crate::sql::AlterCommand;
 use crate::sql::ConstraintForm;
 use crate::sql::Ident;
+use crate::sql::NoTable;
+use crate::sql::ObjectKind;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
+use crate::sql::as_rename_of_a;
 use crate::sql::split_alter;
 use crate::sql::with_constraint_name;
 
@@ -27,6 +30,7 @@ impl Reader<'_> {
         let mut names = Names::of(cx.catalog);
         let mut statements = Vec::new();
         for statement in &cx.migration.statements {
+            let statement = &self.under_its_kind(statement);
             if let StatementKind::CreateTable { name, temporary: false, .. } = &statement.parsed.kind {
                 self.created.insert(cx.catalog.place(name));
             }
@@ -38,6 +42,23 @@ impl Reader<'_> {
         let statements = self.tables_behind_keys(statements);
         let statements = self.in_order_of_phases(statements);
         Migration { statements, ..cx.migration.clone() }
+    }
+
+    /// A RENAME of a sequence or an index that is written as one of a table.
+    fn under_its_kind(&self, statement: &Statement) -> Statement {
+        let StatementKind::Move { kind: ObjectKind::Table, object, .. } = &statement.parsed.kind else {
+            return statement.clone();
+        };
+        let catalog = self.catalog();
+        if catalog.resolve(object).is_some() {
+            return statement.clone();
+        }
+        let what = match catalog.object("sequence", object) {
+            Some(_) => Some(NoTable::Sequence),
+            None => catalog.index(object).map(|_| NoTable::Index),
+        };
+        let parsed = what.and_then(|what| as_rename_of_a(&statement.parsed, what));
+        Statement { parsed: parsed.unwrap_or_else(|| statement.parsed.clone()), ..statement.clone() }
     }
 
     /// The statement with a name for the constraint that it adds.

@@ -3,6 +3,7 @@
 use crossfade_core::catalog::Constraint;
 use crossfade_core::catalog::ConstraintKind;
 use crossfade_core::catalog::Index;
+use crossfade_core::catalog::Policy;
 use crossfade_core::catalog::Trigger;
 use tokio_postgres::Client;
 use tokio_postgres::Row;
@@ -87,13 +88,30 @@ const TRIGGERS: &str = "
                   WHERE a.attnum > 0
                   GROUP BY a.attname ORDER BY min(k.position)) AS columns,
            quote_ident(n.nspname) || '.' || quote_ident(p.proname) AS function,
-           p.prosrc AS source
+           p.prosrc AS source,
+           CASE WHEN g.tgparentid = 0 THEN pg_get_triggerdef(g.oid) END AS definition,
+           CASE g.tgenabled WHEN 'D' THEN 'DISABLE' WHEN 'A' THEN 'ENABLE ALWAYS' WHEN 'R' THEN 'ENABLE REPLICA' END AS firing,
+           obj_description(g.oid, 'pg_trigger') AS comment
       FROM unnest($1) AS t(oid)
       JOIN pg_trigger g ON g.tgrelid = t.oid
       JOIN pg_proc p ON p.oid = g.tgfoid
       JOIN pg_namespace n ON n.oid = p.pronamespace
      WHERE NOT g.tgisinternal OR (g.tgparentid <> 0 AND g.tgconstraint = 0)
      ORDER BY g.tgname";
+
+const POLICIES: &str = "
+    SELECT p.polrelid AS oid, p.polname::text AS name,
+           concat_ws(' ', format('CREATE POLICY %I ON %s', p.polname, p.polrelid::regclass),
+                     CASE WHEN NOT p.polpermissive THEN 'AS RESTRICTIVE' END,
+                     'FOR ' || CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' WHEN 'd' THEN 'DELETE' END,
+                     'TO ' || NULLIF((SELECT string_agg(quote_ident(r.rolname), ', ' ORDER BY r.rolname)
+                                        FROM pg_roles r WHERE r.oid = ANY (p.polroles)), ''),
+                     'USING (' || pg_get_expr(p.polqual, p.polrelid) || ')',
+                     'WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')') AS definition,
+           obj_description(p.oid, 'pg_policy') AS comment
+      FROM unnest($1) AS t(oid)
+      JOIN pg_policy p ON p.polrelid = t.oid
+     ORDER BY p.polname";
 
 /// Fills the indexes of all tables. Those dropped since the snapshot have no definition any more and are left out.
 pub(super) async fn indexes(client: &Client, found: &mut Found) -> Result<(), tokio_postgres::Error> {
@@ -178,7 +196,20 @@ pub(super) async fn triggers(client: &Client, found: &mut Found) -> Result<(), t
             columns: row.try_get("columns")?,
             function: row.try_get("function")?,
             source: row.try_get("source")?,
+            definition: server_text(&row, "definition")?,
+            firing: server_text(&row, "firing")?,
+            comment: row.try_get("comment")?,
         });
+    }
+    Ok(())
+}
+
+/// Fills the policies of all tables.
+pub(super) async fn policies(client: &Client, found: &mut Found) -> Result<(), tokio_postgres::Error> {
+    for row in found.query(client, POLICIES).await? {
+        let Some(definition) = server_text(&row, "definition")? else { continue };
+        let Some(table) = found.table(row.try_get("oid")?) else { continue };
+        table.policies.push(Policy { name: row.try_get("name")?, definition, comment: row.try_get("comment")? });
     }
     Ok(())
 }

@@ -141,6 +141,19 @@ fn function(row: &Row) -> Result<Option<Function>, tokio_postgres::Error> {
     }))
 }
 
+/// The names of schemas and of extensions that are not in every database.
+pub(super) async fn names(
+    client: &Client,
+    own_schema: &str,
+) -> Result<(Vec<String>, Vec<String>), tokio_postgres::Error> {
+    let query = "SELECT ARRAY(SELECT nspname::text FROM pg_namespace
+                                WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public', $1) ORDER BY 1) AS schemas,
+                        ARRAY(SELECT extname::text FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1) AS extensions";
+    let rows = client.query_typed(query, &[(&own_schema, Type::TEXT)]).await?;
+    let Some(row) = rows.first() else { return Ok((Vec::new(), Vec::new())) };
+    Ok((row.try_get("schemas")?, row.try_get("extensions")?))
+}
+
 /// How many sessions of others are in this database.
 pub(super) async fn other_sessions(client: &Client) -> Result<u32, tokio_postgres::Error> {
     match client.query_typed(OTHER_SESSIONS, &[]).await?.first() {

@@ -142,6 +142,7 @@ pub(super) async fn read(client: &Client, own_schema: &str, block_size: u32) -> 
             constraints: Vec::new(),
             indexes: Vec::new(),
             triggers: Vec::new(),
+            policies: Vec::new(),
             dependents: Vec::new(),
             statistics: Vec::new(),
         });
