@@ -107,6 +107,7 @@ impl Table {
             owner: None,
             grants: Vec::new(),
             row_security: false,
+            has_rules: false,
             columns: Vec::new(),
             constraints: Vec::new(),
             indexes: Vec::new(),

@@ -111,6 +111,9 @@ pub struct Table {
     /// Whether row security is enabled.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub row_security: bool,
+    /// Whether it has rules; those of views aside, which make them what they are.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_rules: bool,
     /// Columns in their order, without dropped ones.
     pub columns: Vec<Column>,
     /// Constraints of every kind.

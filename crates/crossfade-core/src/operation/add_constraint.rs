@@ -102,7 +102,7 @@ impl Operation for AddConstraint {
         // Dropping a foreign key takes the strongest lock on both tables.
         let back = locks.iter().map(|lock| TableLock::new(lock.table.clone(), LockMode::AccessExclusive)).collect();
         let summary = format!("add {name} to {}, for new writes", table.name);
-        steps.as_written(phase, summary, add, Some((undo, back)), locks, Vec::new());
+        steps.as_written(phase, summary, vec![add], Some((undo, back)), locks, Vec::new());
         steps.validate(
             Phase::Migrate,
             table,
@@ -193,7 +193,7 @@ impl AddConstraint {
             steps.as_written(
                 phase,
                 format!("add {name} to {}, for new writes", leaf.name),
-                Statement::at(sql!("{} NOT VALID", add), self.span),
+                vec![Statement::at(sql!("{} NOT VALID", add), self.span)],
                 Some((drop(&leaf.name), lock(&one, LockMode::AccessExclusive))),
                 lock(&one, LockMode::ShareRowExclusive),
                 Vec::new(),

@@ -3,6 +3,7 @@
 use super::Operation;
 use super::Role;
 use super::foreign_key::ForeignKey;
+use super::made_rows::MadeRows;
 use super::undo::way_back;
 use crate::catalog::Catalog;
 use crate::catalog::Column;
@@ -161,7 +162,7 @@ fn apply(table: &mut Table, change: &Change<'_>) {
 pub(crate) fn as_written(
     cx: &PlanContext<'_>,
     statement: &Statement,
-    hazards: Vec<String>,
+    mut hazards: Vec<String>,
     steps: &mut StepsBuilder<'_>,
 ) {
     let mut locks = table_locks(cx, touches(&statement.parsed.kind).1);
@@ -178,14 +179,17 @@ pub(crate) fn as_written(
         let run = Concurrently { run: statement.parsed.text.clone(), probe: Probe::Repeatable };
         return steps.outside(phase, summary(statement), run, locks);
     }
-    steps.as_written(
-        phase,
-        summary(statement),
-        crate::step::Statement { sql: statement.parsed.text.clone(), at, rows },
-        undo,
-        locks,
-        hazards,
-    );
+    let mut run = vec![crate::step::Statement { sql: statement.parsed.text.clone(), at, rows }];
+    let made = if undo.is_none() && steps.keeps_made_rows() { MadeRows::of(cx, statement) } else { None };
+    let undo = undo.or_else(|| Some((made.as_ref()?.take_back(), Vec::new())));
+    if let Some(made) = made {
+        run = vec![made.prepare().into(), crate::step::Statement::at(made.insert.clone(), statement.parsed.span)];
+        hazards.push(
+            "a rollback deletes the rows that it makes; those that are changed or pointed to by then stay".to_owned(),
+        );
+        steps.forget_made_rows(made.forget());
+    }
+    steps.as_written(phase, summary(statement), run, undo, locks, hazards);
 }
 
 /// The beginning of a statement's text, in one line.

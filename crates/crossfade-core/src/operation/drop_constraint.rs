@@ -110,7 +110,7 @@ impl Operation for DropCheck {
             tables.into_iter().map(|table| TableLock::new(table, LockMode::AccessExclusive)).collect();
         let says = format!("drop {} of {}", self.constraint.name, self.table.name);
         let text = &self.statement.parsed;
-        let run = crate::step::Statement::at(text.text.clone(), text.span);
+        let run = vec![crate::step::Statement::at(text.text.clone(), text.span)];
         steps.as_written(Phase::Expand, says, run, Some((Sql::join(back, "; "), locks.clone())), locks, Vec::new());
     }
 

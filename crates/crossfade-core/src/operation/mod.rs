@@ -18,6 +18,7 @@ mod drop_object;
 mod drop_table;
 mod foreign_key;
 mod index_tree;
+mod made_rows;
 mod mend_check;
 mod mend_foreign_key;
 mod mend_not_null;

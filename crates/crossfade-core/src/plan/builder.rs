@@ -155,6 +155,9 @@ pub struct StepsBuilder<'a> {
     pub(super) behind_rows: Option<Phase>,
     /// Whether the next statement as written begins a transaction of its own.
     committed: bool,
+    keeps_made_rows: bool,
+    /// Tables that keep which rows were made, dropped when there is no way back any more.
+    made_rows: Vec<Sql>,
 }
 
 impl<'a> StepsBuilder<'a> {
@@ -171,7 +174,24 @@ impl<'a> StepsBuilder<'a> {
             without_undo: Vec::new(),
             behind_rows: None,
             committed: false,
+            keeps_made_rows: false,
+            made_rows: Vec::new(),
         }
+    }
+
+    /// The same, for a file that can be rolled back: which rows its INSERTs make is kept for that.
+    pub fn keeping_made_rows(self) -> StepsBuilder<'a> {
+        StepsBuilder { keeps_made_rows: true, ..self }
+    }
+
+    /// Whether it is kept which rows an INSERT as written makes.
+    pub fn keeps_made_rows(&self) -> bool {
+        self.keeps_made_rows
+    }
+
+    /// What drops a table that keeps them.
+    pub fn forget_made_rows(&mut self, forget: Sql) {
+        self.made_rows.push(forget);
     }
 
     /// Lowers the next operation of the file.

@@ -138,11 +138,16 @@ fn plan_as_used(cx: PlanContext<'_>) -> Result<Plan, Vec<Finding>> {
         findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.span));
         return Err(findings);
     }
-    let mut steps = StepsBuilder::new(cx);
-    for operation in &operations {
-        steps.lower(operation.as_ref());
+    let lower = |mut steps: StepsBuilder<'_>| {
+        operations.iter().for_each(|operation| steps.lower(operation.as_ref()));
+        steps.finish()
+    };
+    let mut lowered = lower(StepsBuilder::new(cx));
+    // Whether the file waits is known when all of it is lowered.
+    if lowered.2.iter().any(|finding| finding.rule == "undo-needed") {
+        lowered = lower(StepsBuilder::new(cx).keeping_made_rows());
     }
-    let (steps, mut preflight, more) = steps.finish();
+    let (steps, mut preflight, more) = lowered;
     // The server can't say what it thinks of what the file itself makes first.
     let made = operation::made(&cx);
     preflight.retain(|check| !made.iter().any(|made| made.is_used_in(check.query.as_str())));

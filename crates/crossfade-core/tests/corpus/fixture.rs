@@ -34,6 +34,8 @@ pub struct Fixture {
     pub volatile: bool,
     /// What new code writes has no place in the old form, so a rollback forgets it.
     pub forgets: bool,
+    /// A rollback takes back rows that the file made.
+    pub takes_back: bool,
     /// Nobody else is connected while it is planned.
     pub alone: bool,
     /// A crash is tried at each position of the journal, and undone from each.
@@ -59,6 +61,7 @@ impl Fixture {
                 "phased" => fixture.phased = true,
                 "volatile" => fixture.volatile = true,
                 "forgets" => fixture.forgets = true,
+                "takes-back" => fixture.takes_back = true,
                 "alone" => fixture.alone = true,
                 "every-crash" => fixture.every_crash = true,
                 "before" | "earlier" | "migration" | "direct-sql" | "old" | "new" | "invariant" => {}

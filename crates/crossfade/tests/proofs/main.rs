@@ -30,6 +30,7 @@ mod layouts;
 mod lint;
 mod live;
 mod locks;
+mod made_rows;
 mod model;
 mod orphans;
 mod park;

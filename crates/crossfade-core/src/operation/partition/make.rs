@@ -126,7 +126,7 @@ impl Operation for MakePartition {
             // One way back for all of them.
             let back = undo.take().unwrap_or_else(|| (sql!("/* it goes with the table */"), Vec::new()));
             let locks = std::mem::take(&mut locks);
-            steps.as_written(phase, summary(statement), run, Some(back), locks, Vec::new());
+            steps.as_written(phase, summary(statement), vec![run], Some(back), locks, Vec::new());
         }
     }
 

@@ -20,6 +20,10 @@ impl StepsBuilder<'_> {
         for contract in std::mem::take(&mut self.contracts) {
             self.push_contract(contract);
         }
+        let forgotten = std::mem::take(&mut self.made_rows);
+        if !forgotten.is_empty() {
+            self.apart(Phase::Purge, "forget which rows were made".to_owned(), forgotten, Vec::new());
+        }
         self.drafts.sort_by_key(|draft| (draft.phase, draft.rank));
         let contract = self.drafts.iter().position(|draft| draft.phase == Phase::Contract);
         if let Some(at) = contract {

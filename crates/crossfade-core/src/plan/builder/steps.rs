@@ -19,12 +19,12 @@ use crate::step::Statement;
 use crate::step::Validate;
 
 impl StepsBuilder<'_> {
-    /// A statement of the user's, as it is written. Neighbours of one phase share one transaction.
+    /// A statement of the user's, as it is written, with what of ours goes with it. Neighbours of one phase share one transaction.
     pub fn as_written(
         &mut self,
         phase: Phase,
         summary: String,
-        statement: Statement,
+        statements: Vec<Statement>,
         undo: Option<(Sql, Vec<TableLock>)>,
         locks: Vec<TableLock>,
         hazards: Vec<String>,
@@ -36,7 +36,7 @@ impl StepsBuilder<'_> {
             }
         };
         let phase = self.behind_rows.map_or(phase, |behind| behind.max(phase));
-        if let (None, Some(at)) = (&undo, statement.at) {
+        if let (None, Some(at)) = (&undo, statements.iter().find_map(|statement| statement.at)) {
             self.without_undo.push((phase, at));
         }
         let rank = as_written_rank(phase);
@@ -55,12 +55,16 @@ impl StepsBuilder<'_> {
             && *last_phase == phase
             && joins
         {
-            ddl.statements.push(statement);
+            ddl.statements.extend(statements);
             for lock in locks {
                 add_lock(&mut ddl.lock_first, lock.clone());
                 add_lock(last_locks, lock);
             }
-            last_hazards.extend(hazards);
+            for hazard in hazards {
+                if !last_hazards.contains(&hazard) {
+                    last_hazards.push(hazard);
+                }
+            }
             if !last_summary.ends_with(" …") {
                 last_summary.push_str(" …");
             }
@@ -74,7 +78,7 @@ impl StepsBuilder<'_> {
             }
             return;
         }
-        let ddl = Ddl { lock_first: locks.clone(), statements: vec![statement], as_written: true };
+        let ddl = Ddl { lock_first: locks.clone(), statements, as_written: true };
         let mut declared = locks;
         declare(&mut declared, &undo);
         let undo = undo

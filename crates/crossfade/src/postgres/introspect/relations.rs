@@ -45,7 +45,9 @@ const RELATIONS: &str = "
            CASE WHEN c.relispartition THEN pg_get_expr(c.relpartbound, c.oid) END AS partition_bound,
            CASE WHEN c.relkind = 'p' THEN pg_get_partkeydef(c.oid) END AS partition_by,
            CASE WHEN c.relowner <> current_user::regrole THEN pg_get_userbyid(c.relowner)::text END AS owner,
-           c.relrowsecurity, obj_description(c.oid, 'pg_class') AS comment,
+           c.relrowsecurity,
+           EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.rulename <> '_RETURN') AS has_rules,
+           obj_description(c.oid, 'pg_class') AS comment,
            p.oid AS parent, pn.nspname::text AS parent_schema, p.relname::text AS parent_name,
            CASE WHEN c.relkind = 'p' THEN ARRAY(
                SELECT a.attname::text
@@ -136,6 +138,7 @@ pub(super) async fn read(client: &Client, own_schema: &str, block_size: u32) -> 
             owner: row.try_get("owner")?,
             grants: Vec::new(),
             row_security: row.try_get("relrowsecurity")?,
+            has_rules: row.try_get("has_rules")?,
             comment: row.try_get("comment")?,
             partition_key: row.try_get("partition_key")?,
             columns: Vec::new(),
