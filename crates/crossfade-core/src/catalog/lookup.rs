@@ -113,6 +113,7 @@ impl Table {
             triggers: Vec::new(),
             dependents: Vec::new(),
             statistics: Vec::new(),
+            view: None,
         }
     }
 
