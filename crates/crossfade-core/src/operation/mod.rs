@@ -35,6 +35,8 @@ mod replace_type;
 mod set_not_null;
 mod understand;
 mod undo;
+mod view;
+mod view_of_new;
 mod whole;
 
 pub(crate) use as_written::as_written;

@@ -4,6 +4,7 @@ use super::as_it_was;
 use super::as_written::table_locks;
 use super::as_written::touches;
 use super::foreign_key::ForeignKey;
+use super::view::put_back;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
 use crate::lock::LockMode;
@@ -34,6 +35,7 @@ pub(super) fn way_back(cx: &PlanContext<'_>, statement: &Statement) -> Option<(S
     let whole = statement.undo.clone().or_else(|| goes_with_own(cx, statement));
     let undo = whole.or_else(|| undo(cx.catalog, &statement.parsed.kind));
     let undo = undo.or_else(|| as_it_was::statement(cx.catalog, &statement.parsed));
+    let undo = undo.or_else(|| put_back(cx, statement)?.ok());
     // PostgreSQL can't take a value away from an enum, and one that nobody uses harms nobody.
     let stays = || matches!(made_by(&statement.parsed), Some(Made::EnumValue(_)));
     let undo = undo.or_else(|| stays().then(|| sql!("/* the new value stays in the enum */")));

@@ -18,6 +18,7 @@ mod settle;
 mod types;
 mod update;
 mod value;
+mod views;
 mod whole;
 mod zone;
 
@@ -116,6 +117,10 @@ struct Reader<'a> {
     comments: Vec<(usize, Statement)>,
     /// New columns that become NOT NULL at contract.
     not_null_at_contract: BTreeSet<(TableName, String)>,
+    /// New columns that are filled, and belong to nothing that goes.
+    filled: BTreeSet<(TableName, String)>,
+    /// Views that wait for them.
+    waiting: BTreeSet<usize>,
     /// What phased operations work on: table and column names, and the statement.
     touched: Vec<(usize, TableName, String)>,
     /// Relations that go as a whole, or get another name, and the statement.
@@ -186,6 +191,7 @@ pub fn understand_by_place(cx: &PlanContext<'_>) -> (Placed, Vec<Finding>) {
     reader.settle_keys();
     reader.settle_comments();
     reader.settle_loosened();
+    reader.settle_views();
     reader.place_rows();
     reader.look_for_collisions();
     reader.look_for_interference();
@@ -231,6 +237,8 @@ impl<'a> Reader<'a> {
             gone_indexes: Vec::new(),
             comments: Vec::new(),
             not_null_at_contract: BTreeSet::new(),
+            filled: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             touched: Vec::new(),
             gone: Vec::new(),
             time_zones: zone::changes(cx.migration),

@@ -132,6 +132,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn add_filled(&mut self, table: &Table, pending: Pending) {
+        self.filled.insert((table.name.clone(), pending.definition.name.clone()));
         let Pending { definition, span, value, default_later, sequence, statement, .. } = pending;
         let from_default = sequence.is_some()
             || definition.default.as_ref().is_some_and(|default| {
