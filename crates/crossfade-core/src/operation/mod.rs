@@ -23,6 +23,7 @@ mod mend_foreign_key;
 mod mend_not_null;
 mod not_null;
 mod partition;
+mod remake_views;
 mod rename_column;
 mod rename_function;
 mod rename_relation;

@@ -114,7 +114,7 @@ fn create(create: &Sql, view: &Table, form: &View) -> Sql {
 }
 
 /// Drops whatever has the view's name and makes the view with all that is its own.
-fn made_again(view: &Table, form: &View) -> Vec<Sql> {
+pub(super) fn made_again(view: &Table, form: &View) -> Vec<Sql> {
     let name = &view.name;
     let mut all = vec![sql!("DROP VIEW IF EXISTS {}", name), create(&sql!("CREATE VIEW"), view, form)];
     all.extend(view.owner.as_ref().map(|owner| sql!("ALTER VIEW {} OWNER TO {}", name, Ident::new(owner.as_str()))));

@@ -31,7 +31,7 @@ impl Reader<'_> {
         self.taken_over = retypes.iter().map(|(_, retype)| retype.taken_over(self.cx)).collect();
         if let Some(first) = retypes.first().map(|(position, _)| *position) {
             let columns = retypes.into_iter().map(|(_, retype)| retype).collect();
-            let operation = AlterType::new(self.cx, columns);
+            let operation = AlterType::new(self.cx, columns, self.remaking.names());
             self.joined = operation.joined().to_vec();
             self.operations.push((first, Box::new(operation)));
         }

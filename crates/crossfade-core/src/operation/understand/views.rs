@@ -15,6 +15,8 @@ use crate::sql::ColumnsTaken;
 use crate::sql::ObjectRef;
 use crate::sql::StatementKind;
 use crate::sql::TableName;
+use crate::sql::commented;
+use crate::sql::rights;
 use crate::sql::works_on;
 use crate::step::Phase;
 
@@ -90,14 +92,19 @@ impl Reader<'_> {
         (!tables.is_empty()).then_some((view, tables))
     }
 
-    /// The views that wait and that a statement is about, where it is about nothing else.
+    /// The views that wait and that a statement is about, where it is about nothing else. Of a view that is made anew on the way back, only what can be
+    /// undone behind that.
     fn about(&self, statement: &Statement, waiting: &BTreeMap<TableName, Waiting>) -> Option<Vec<TableName>> {
-        if !goes_along(statement) {
+        if !goes_along(statement) || changes_rows(statement) {
             return None;
         }
         let place = |name: &ObjectRef| self.catalog().place(name);
         let all: Vec<TableName> = works_on(&statement.parsed)?.iter().map(|target| place(&target.name)).collect();
-        (!all.is_empty() && all.iter().all(|view| waiting.contains_key(view))).then_some(all)
+        let undone = || {
+            statement.undo.is_some() || rights(&statement.parsed).is_some() || commented(&statement.parsed).is_some()
+        };
+        let fits = |view: &TableName| waiting.get(view).is_some_and(|view| view.new || undone());
+        (!all.is_empty() && all.iter().all(fits)).then_some(all)
     }
 
     /// The view that waits and that a statement behind it names.
@@ -110,6 +117,23 @@ impl Reader<'_> {
     /// Whether a view waits for this column.
     pub(super) fn waits_for_filling(&self, position: usize, table: &TableName, column: &str) -> bool {
         self.waiting.contains(&position) && self.filled.contains(&(table.clone(), column.to_owned()))
+    }
+}
+
+/// Whether it is about the rows that a view shows.
+pub(super) fn changes_rows(statement: &Statement) -> bool {
+    match &statement.parsed.kind {
+        StatementKind::Update(_) | StatementKind::CopyFromStdin { .. } => true,
+        StatementKind::Other { what, .. } => matches!(what.as_str(), "INSERT" | "DELETE" | "MERGE" | "COPY" | "SELECT"),
+        StatementKind::AlterTable { .. }
+        | StatementKind::RenameColumn { .. }
+        | StatementKind::Drop { .. }
+        | StatementKind::Move { .. }
+        | StatementKind::CreateIndex(_)
+        | StatementKind::DropIndex { .. }
+        | StatementKind::CreateTable { .. }
+        | StatementKind::Transaction(_)
+        | StatementKind::NotInTransaction { .. } => false,
     }
 }
 
