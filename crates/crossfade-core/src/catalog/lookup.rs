@@ -115,6 +115,7 @@ impl Table {
             policies: Vec::new(),
             dependents: Vec::new(),
             statistics: Vec::new(),
+            view: None,
         }
     }
 

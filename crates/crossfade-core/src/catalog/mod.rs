@@ -134,6 +134,25 @@ pub struct Table {
     /// Its extended statistics.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statistics: Vec<ExtendedStatistics>,
+    /// Of a view: its form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
+}
+
+/// What a view is, as far as it must be made again. Of a materialized view it is not read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// As `pg_get_viewdef` writes it with an empty search path.
+    pub definition: ServerText,
+    /// What stands between the parentheses of WITH, where it has options.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub options: Option<ServerText>,
+    /// The statements that make its rules and its triggers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attached: Vec<ServerText>,
+    /// What of it could not be made again as it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<String>,
 }
 
 /// How far an expression's value depends on when it is evaluated.

@@ -84,6 +84,7 @@ impl Operation for AsWritten {
             let to = super::whole::destination(&from, to);
             super::whole::rename(catalog, &from, &to);
         }
+        super::view::project(catalog, &self.statement.parsed);
         let (name, changes): (&ObjectRef, Vec<Change<'_>>) = match &self.statement.parsed.kind {
             StatementKind::AlterTable { table, commands, .. } => (table, commands.iter().map(Change::Alter).collect()),
             StatementKind::RenameColumn { table, from, to, .. } => (table, vec![Change::Rename(from, to)]),

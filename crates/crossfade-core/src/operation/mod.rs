@@ -25,6 +25,7 @@ mod mend_not_null;
 mod not_null;
 mod partition;
 mod put_back;
+mod remake_views;
 mod rename_column;
 mod rename_function;
 mod rename_relation;
@@ -37,6 +38,8 @@ mod replace_type;
 mod set_not_null;
 mod understand;
 mod undo;
+mod view;
+mod view_of_new;
 mod whole;
 
 pub(crate) use as_written::as_written;

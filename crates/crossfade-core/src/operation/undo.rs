@@ -5,6 +5,7 @@ use super::as_written::table_locks;
 use super::as_written::touches;
 use super::foreign_key::ForeignKey;
 use super::put_back;
+use super::view;
 use crate::catalog::Catalog;
 use crate::catalog::Table;
 use crate::lock::LockMode;
@@ -42,6 +43,7 @@ pub(super) fn way_back(cx: &PlanContext<'_>, statement: &Statement) -> Option<(S
     let undo = undo.or_else(|| put_back::statement(cx.catalog, &statement.parsed));
     let undo = undo.or_else(|| is_traceless(&statement.parsed).then(|| sql!("/* it leaves nothing behind */")));
     let undo = undo.or_else(|| unless_there(cx.catalog, &statement.parsed));
+    let undo = undo.or_else(|| view::put_back(cx, statement)?.ok());
     // PostgreSQL can't take a value away from an enum, and one that nobody uses harms nobody.
     let stays = || matches!(made_by(&statement.parsed), Some(Made::EnumValue(_)));
     let undo = undo.or_else(|| stays().then(|| sql!("/* the new value stays in the enum */")));

@@ -70,6 +70,10 @@ impl Around {
         self.last.extend(other.last);
     }
 
+    fn is_empty(&self) -> bool {
+        self.first.is_empty() && self.last.is_empty()
+    }
+
     fn wrap(self, statements: Vec<Sql>) -> Vec<Sql> {
         self.first.into_iter().chain(statements).chain(self.last).collect()
     }
@@ -83,6 +87,8 @@ struct Contract {
     undo: Vec<Sql>,
     around: Around,
     around_undo: Around,
+    views: Around,
+    views_undo: Around,
     locks: Vec<TableLock>,
     /// Tables that it renames, with their new names: until then those of views of them.
     renames: Vec<(TableName, TableName)>,
@@ -104,6 +110,9 @@ struct Sync {
     /// What both do in front of and behind all that is done to tables in the same transaction.
     around: Around,
     around_undo: Around,
+    /// What both do to views of the tables: in front of the locks, and behind all else.
+    views: Around,
+    views_undo: Around,
     purge: Vec<Sql>,
     purge_says: Vec<String>,
     /// What contract locks beside the table, and the tables that are contracted in the same transaction.
@@ -126,6 +135,8 @@ impl Sync {
             contract_says: Vec::new(),
             around: Around::default(),
             around_undo: Around::default(),
+            views: Around::default(),
+            views_undo: Around::default(),
             purge: Vec::new(),
             purge_says: Vec::new(),
             contract_locks: Vec::new(),

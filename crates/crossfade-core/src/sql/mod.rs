@@ -97,6 +97,7 @@ pub use same_index::Sameness;
 pub use setting::Rights;
 pub use setting::Setting;
 pub use setting::replaced_function;
+pub use setting::replaced_view;
 pub use setting::rights;
 pub use sole_name::SoleName;
 pub use sole_name::sole_name;

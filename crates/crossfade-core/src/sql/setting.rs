@@ -114,6 +114,17 @@ pub fn replaced_function(statement: &ParsedStatement) -> Option<(ObjectRef, Vec<
     Some((object_of_names(&strings(&create.funcname))?, types, create.is_procedure))
 }
 
+/// The view that a CREATE OR REPLACE makes, where it is not the session's own.
+pub fn replaced_view(statement: &ParsedStatement) -> Option<ObjectRef> {
+    match node_of(statement)? {
+        NodeEnum::ViewStmt(create) if create.replace => {
+            let view = create.view?;
+            (view.relpersistence != "t").then(|| object(Some(&view)))
+        }
+        _ => None,
+    }
+}
+
 /// A type as the catalog names it, without its schema: `int4`, `text[]`.
 pub(super) fn type_name(found: &protobuf::TypeName) -> Option<String> {
     let array = if found.array_bounds.is_empty() { "" } else { "[]" };
@@ -147,6 +158,17 @@ mod tests {
             "GRANT owner TO app",
         ];
         insta::assert_snapshot!(texts.map(read).join("\n"));
+    }
+
+    #[test]
+    fn a_replaced_view_is_none_of_the_session() {
+        let read = |text: &str| {
+            let file = parse_file(text).expect("it parses");
+            replaced_view(&file.statements[0]).map(|name| name.to_string())
+        };
+        assert_eq!(read("CREATE OR REPLACE VIEW s.\"V\" AS SELECT 1 AS a").as_deref(), Some("s.V"));
+        assert_eq!(read("CREATE VIEW v AS SELECT 1 AS a"), None);
+        assert_eq!(read("CREATE OR REPLACE TEMP VIEW v AS SELECT 1 AS a"), None);
     }
 
     #[test]

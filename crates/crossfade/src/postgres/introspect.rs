@@ -15,6 +15,7 @@ mod dependents;
 mod extras;
 mod objects;
 mod relations;
+mod views;
 
 use std::collections::HashMap;
 
@@ -105,6 +106,7 @@ async fn read(client: &Client, own_schema: &str) -> Result<Catalog, IntrospectEr
     at("policies", attachments::policies(client, &mut found).await)?;
     at("identity sequences", extras::sequences(client, &mut found).await)?;
     at("extended statistics", extras::statistics(client, &mut found).await)?;
+    at("views", views::read(client, &mut found).await)?;
     at("dependents", dependents::read(client, &mut found).await)?;
     catalog.objects = at("objects", objects::read(client, own_schema).await)?;
     (catalog.schemas, catalog.extensions) = at("schemas and extensions", objects::names(client, own_schema).await)?;

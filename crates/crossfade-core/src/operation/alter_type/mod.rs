@@ -32,6 +32,7 @@ use super::whole::guard;
 use crate::catalog::Catalog;
 use crate::catalog::Column;
 use crate::catalog::ConstraintKind;
+use crate::catalog::Dependent;
 use crate::catalog::Table;
 use crate::finding::Finding;
 use crate::plan::Around;
@@ -89,6 +90,8 @@ pub(super) struct AlterType {
     /// Columns that keep their type and must keep their name: they are in a foreign key, a primary key or statistics together with one that
     /// changes, which are made again by name.
     joined: Vec<Claim>,
+    /// Views that the file drops in front of the change and makes again behind it.
+    remade: Vec<TableName>,
 }
 
 /// Which column stands for another: by name, by table.
@@ -106,8 +109,8 @@ struct Part<'a> {
 }
 
 impl AlterType {
-    pub(super) fn new(cx: &PlanContext<'_>, columns: Vec<Retype>) -> AlterType {
-        let mut operation = AlterType { columns, joined: Vec::new() };
+    pub(super) fn new(cx: &PlanContext<'_>, columns: Vec<Retype>, remade: Vec<TableName>) -> AlterType {
+        let mut operation = AlterType { columns, joined: Vec::new(), remade };
         let mut joined: Vec<Claim> =
             foreign_key::touched(&operation, cx).iter().flat_map(ForeignKey::columns).collect();
         for retype in &operation.columns {
@@ -174,7 +177,8 @@ impl AlterType {
             why.extend(key.refuse());
         }
         let uses = table.dependents.iter().filter(|dependent| dependent.column.as_deref() == Some(name));
-        for dependent in uses.filter(|dependent| !dependent.foreign_key) {
+        let stays = |dependent: &&Dependent| dependent.view.as_ref().is_none_or(|view| !self.remade.contains(view));
+        for dependent in uses.filter(|dependent| !dependent.foreign_key).filter(stays) {
             why.push(format!("{} uses it", dependent.description));
         }
         for trigger in table.triggers.iter().filter(|trigger| trigger.columns.iter().any(|column| column == name)) {

@@ -55,7 +55,8 @@ impl Reader<'_> {
             let Some(statement) = self.cx.migration.statements.get(*position) else { continue };
             // Who names the phase says when it runs; a comment waits by itself.
             let comment = commented(&statement.parsed).is_some();
-            if statement.direct.is_some() || statement.phase.is_some() || comment {
+            let says_when = statement.phase.is_some() && !self.waiting.contains(position);
+            if statement.direct.is_some() || says_when || comment {
                 findings.extend(self.view_that_goes_too_late(statement));
                 continue;
             }
@@ -66,6 +67,7 @@ impl Reader<'_> {
                 if other != position
                     && !self.goes_beside_not_null(&statement.parsed, position < other, *other)
                     && !self.goes_in_front_of_rename(*position, *other)
+                    && !self.waits_for_filling(*position, table, column)
                     && !self.loosens_a_retyped(&statement.parsed)
                     && !self.means_another_column(&statement.parsed, table, column)
                     && (words.contains(column) || takes_columns(self.cx.catalog, &statement.parsed, table))

@@ -10,6 +10,7 @@ mod indexes;
 mod late_tables;
 mod loosen;
 mod normal;
+mod remade;
 mod renames;
 mod retypes;
 mod rows;
@@ -18,6 +19,7 @@ mod settle;
 mod types;
 mod update;
 mod value;
+mod views;
 mod whole;
 mod zone;
 
@@ -27,6 +29,7 @@ use std::collections::BTreeSet;
 pub(crate) use self::builtins::builtin_takes;
 pub(crate) use self::builtins::builtin_volatility;
 use self::loosen::Loosened;
+use self::remade::Remaking;
 use self::value::Renamed;
 use super::Operation;
 use super::Role;
@@ -119,6 +122,12 @@ struct Reader<'a> {
     comments: Vec<(usize, Statement)>,
     /// New columns that become NOT NULL at contract.
     not_null_at_contract: BTreeSet<(TableName, String)>,
+    /// New columns that are filled, and belong to nothing that goes.
+    filled: BTreeSet<(TableName, String)>,
+    /// Views that wait for them.
+    waiting: BTreeSet<usize>,
+    /// Views that are dropped and made again around a type change.
+    remaking: Remaking,
     /// What phased operations work on: table and column names, and the statement.
     touched: Vec<(usize, TableName, String)>,
     /// Relations that go as a whole, or get another name, and the statement.
@@ -181,6 +190,7 @@ pub fn understand_by_place(cx: &PlanContext<'_>) -> (Placed, Vec<Finding>) {
     let mut reader = Reader { findings, replaced: first.replaced, ..Reader::new(cx) };
     reader.find_mends();
     reader.find_renamed_values();
+    reader.find_remade();
     for (position, statement) in cx.migration.statements.iter().enumerate() {
         reader.read(position, statement);
     }
@@ -189,6 +199,8 @@ pub fn understand_by_place(cx: &PlanContext<'_>) -> (Placed, Vec<Finding>) {
     reader.settle_keys();
     reader.settle_comments();
     reader.settle_loosened();
+    reader.settle_views();
+    reader.settle_remade();
     reader.place_rows();
     reader.look_for_collisions();
     reader.look_for_interference();
@@ -234,6 +246,9 @@ impl<'a> Reader<'a> {
             gone_indexes: Vec::new(),
             comments: Vec::new(),
             not_null_at_contract: BTreeSet::new(),
+            filled: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            remaking: Remaking::default(),
             touched: Vec::new(),
             gone: Vec::new(),
             time_zones: zone::changes(cx.migration),
@@ -310,6 +325,9 @@ impl Reader<'_> {
     }
 
     fn read(&mut self, position: usize, statement: &Statement) {
+        if self.remaking.has(position) {
+            return self.no_values(statement);
+        }
         let concurrently = matches!(&statement.parsed.kind, StatementKind::CreateIndex(index) if index.concurrently);
         if (statement.direct.is_some() || statement.phase.is_some()) && !concurrently {
             self.no_values(statement);

@@ -36,7 +36,7 @@ impl Reader<'_> {
         self.taken_over = retypes.iter().map(|(_, retype)| retype.taken_over(self.cx)).collect();
         if let Some(first) = retypes.first().map(|(position, _)| *position) {
             let columns = retypes.into_iter().map(|(_, retype)| retype).collect();
-            let operation = AlterType::new(self.cx, columns);
+            let operation = AlterType::new(self.cx, columns, self.remaking.names());
             self.joined = operation.joined().to_vec();
             self.operations.push((first, Box::new(operation)));
         }
@@ -149,6 +149,7 @@ impl Reader<'_> {
     pub(super) fn add_filled(&mut self, table: &Table, pending: Pending) {
         let later_default = pending.later_default().cloned();
         let Pending { definition, span, value, sequence, statement, .. } = pending;
+        self.filled.insert((table.name.clone(), definition.name.clone()));
         let from_default = sequence.is_some()
             || definition.default.as_ref().is_some_and(|default| {
                 self.volatility(default) == Volatility::Volatile && value.as_ref() == Some(default)

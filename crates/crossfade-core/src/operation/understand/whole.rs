@@ -223,7 +223,8 @@ impl Reader<'_> {
                 let harmless = position < *at
                     && ((self.leaves_the_form(statement) || self.renames_a_column(statement)) && self.is_move(*at)
                         || self.detaches(statement, gone));
-                if position != *at && !harmless && statement.direct.is_none() && self.names_relation(statement, gone) {
+                let own = position == *at || self.remaking.is_about(position, gone);
+                if !own && !harmless && statement.direct.is_none() && self.names_relation(statement, gone) {
                     findings.push(
                         Finding::error("interference", statement.parsed.span, format!("this names {gone}, which this file drops or renames in phases"))
                             .help("put it into a migration of its own, before or after this one (what only names a table that is renamed may stand in front of the rename); or say that it may run at once: `-- crossfade: direct REASON`"),

@@ -14,6 +14,7 @@ use crate::plan::sync::Group;
 use crate::plan::sync::Mode;
 use crate::plan::sync::Names;
 use crate::plan::sync::Shape;
+use crate::sql;
 use crate::sql::Sql;
 use crate::sql::TableName;
 use crate::step::Action;
@@ -92,6 +93,8 @@ impl StepsBuilder<'_> {
             undo,
             around: sync.around.clone(),
             around_undo: sync.around_undo.clone(),
+            views: sync.views.clone(),
+            views_undo: sync.views_undo.clone(),
             locks: sync.contract_locks.clone(),
             renames: sync.contract_renames.iter().map(|to| (sync.table.clone(), to.clone())).collect(),
             way_back: sync.way_back.clone(),
@@ -106,6 +109,8 @@ impl StepsBuilder<'_> {
             new.undo.extend(known.undo);
             new.around.join(known.around);
             new.around_undo.join(known.around_undo);
+            new.views.join(known.views);
+            new.views_undo.join(known.views_undo);
             known.locks.into_iter().for_each(|lock| add_lock(&mut new.locks, lock));
             new.renames.extend(known.renames);
             new.way_back.splice(0..0, known.way_back);
@@ -121,7 +126,14 @@ impl StepsBuilder<'_> {
         tables.dedup();
         let says = contract.says.join("; ");
         let (statements, undo) = (contract.around.wrap(contract.statements), contract.around_undo.wrap(contract.undo));
-        if contract.renames.is_empty() {
+        if !contract.views.is_empty() {
+            self.ddl_behind_views(
+                &tables,
+                says,
+                contract.views.wrap(behind_locks(&tables, statements)),
+                contract.views_undo.wrap(behind_locks(&tables, undo)),
+            );
+        } else if contract.renames.is_empty() {
             self.ddl_on(Phase::Contract, &tables, LockMode::AccessExclusive, says, statements, undo);
         } else {
             self.ddl_renaming(&tables, &contract.renames, says, statements, undo);
@@ -131,6 +143,18 @@ impl StepsBuilder<'_> {
             let nothing = Action::Ddl(Ddl::default());
             self.push(Phase::Contract, Rank::Body, summary, nothing, Some(undo), locks, Vec::new());
         }
+    }
+
+    /// Whoever uses a view locks it first and its tables then, so the views go in front of the strong locks. LOCK TABLE of a view would lock all that is
+    /// below it, by its owner's rights; the weak lock that comes first keeps no reader and no writer out.
+    fn ddl_behind_views(&mut self, tables: &[TableName], says: String, statements: Vec<Sql>, undo: Vec<Sql>) {
+        let weak = |table: &TableName| TableLock::new(table.clone(), LockMode::ShareUpdateExclusive);
+        let make = |statements: Vec<Sql>| {
+            let statements = statements.into_iter().map(Statement::from).collect();
+            Action::Ddl(Ddl { lock_first: tables.iter().map(weak).collect(), statements, as_written: false })
+        };
+        let declared = self.all_tree_locks(tables, LockMode::AccessExclusive);
+        self.push(Phase::Contract, Rank::Body, says, make(statements), Some(make(undo)), declared, Vec::new());
     }
 
     /// Whoever uses the view of a table locks it first and the table then; so does this. On the way back the table itself has the view's name.
@@ -155,6 +179,11 @@ impl StepsBuilder<'_> {
         let undo = (!undo.is_empty()).then(|| make(back, undo));
         self.push(Phase::Contract, Rank::Body, says, make(there, statements), undo, declared, Vec::new());
     }
+}
+
+fn behind_locks(tables: &[TableName], statements: Vec<Sql>) -> Vec<Sql> {
+    let locks = tables.iter().map(|table| sql!("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", table));
+    locks.chain(statements).collect()
 }
 
 fn contract_help() -> String {

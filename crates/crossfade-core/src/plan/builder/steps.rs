@@ -254,6 +254,13 @@ impl StepsBuilder<'_> {
         sync.around_undo.join(back);
     }
 
+    /// What the transaction of a table's contract, and what takes it back, do to views of the table: in front of the locks on it, and behind all else.
+    pub fn contract_views(&mut self, table: &TableName, there: Around, back: Around) {
+        let sync = self.sync_of(table);
+        sync.views.join(there);
+        sync.views_undo.join(back);
+    }
+
     /// A step behind the contracts of the tables, in all its parts.
     pub fn behind_contract(&mut self, summary: String, action: Action, undo: Option<Action>, locks: Vec<TableLock>) {
         self.push(Phase::Contract, Rank::Settle, summary, action, undo, locks, Vec::new());

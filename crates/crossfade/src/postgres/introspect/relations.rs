@@ -148,6 +148,7 @@ pub(super) async fn read(client: &Client, own_schema: &str, block_size: u32) -> 
             policies: Vec::new(),
             dependents: Vec::new(),
             statistics: Vec::new(),
+            view: None,
         });
     }
     for row in found.query(client, CHILDREN).await? {
