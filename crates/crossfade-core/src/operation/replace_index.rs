@@ -1,4 +1,5 @@
 //! DROP INDEX and CREATE INDEX of the same name in one file: the new one is built beside the old one and takes its name then, so that no query misses both.
+//! The same for an index that has the name of a key which the file drops; that holds until contract.
 
 use super::Operation;
 use super::Role;
@@ -74,5 +75,49 @@ impl Operation for ReplaceIndex {
     fn claims(&self) -> Vec<Claim> {
         let old = self.old.index.columns.iter().map(|column| claim(&self.old.table, column));
         self.new.claims().into_iter().chain(old).collect()
+    }
+}
+
+/// An index that gets the name of a UNIQUE or a PRIMARY KEY that the file drops.
+#[derive(Clone, Debug)]
+pub(super) struct IndexForKey {
+    pub name: String,
+    pub new: BuildIndex,
+}
+
+impl Operation for IndexForKey {
+    fn way(&self) -> Option<&'static str> {
+        Some("built CONCURRENTLY beside the key, whose name it takes at contract")
+    }
+
+    fn check(&self, cx: &PlanContext<'_>) -> Vec<Finding> {
+        self.new.check(cx)
+    }
+
+    fn lower(&self, cx: &PlanContext<'_>, steps: &mut StepsBuilder<'_>) {
+        let table = &self.new.table.name;
+        let (known, beside) = (Ident::new(self.name.as_str()), cx.own_name("ri", &self.name));
+        create_index::build(cx, steps, Phase::Migrate, &self.new.table, self.new.index.definition.clone(), &beside);
+        let rename = |from: &Ident, to: &Ident| {
+            let from = TableName { schema: table.schema.clone(), name: from.clone() };
+            sql!("ALTER INDEX {} RENAME TO {}", from, to)
+        };
+        // Behind the end of the key.
+        let locks = vec![TableLock::only(table.clone(), LockMode::ShareUpdateExclusive)];
+        let back = cx.policy.retain.then(|| (locks.clone(), vec![rename(&known, &beside)]));
+        let says = format!("give the index {known} of {table} its name");
+        steps.late(Phase::Contract, says, (locks, vec![rename(&beside, &known)]), back);
+    }
+
+    fn project(&self, catalog: &mut Catalog) {
+        self.new.project(catalog);
+    }
+
+    fn role(&self) -> Role {
+        Role::Index
+    }
+
+    fn claims(&self) -> Vec<Claim> {
+        self.new.claims()
     }
 }

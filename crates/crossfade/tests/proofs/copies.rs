@@ -108,7 +108,7 @@ fn what_is_made_on_the_copy_between_two_runs_of_contract_is_found_too() {
 }
 
 /// What is made by hand on a column whose type changes, how contract names it, and what takes it away.
-const MADE_ON_OLD: [(&str, &str, &str); 8] = [
+const MADE_ON_OLD: [(&str, &str, &str); 11] = [
     // One of another table's that points to it; the name may be that of a constraint which was there.
     (
         "ALTER TABLE kinds ADD CONSTRAINT by_hand FOREIGN KEY (k) REFERENCES \"T\" (k) NOT VALID",
@@ -133,6 +133,22 @@ const MADE_ON_OLD: [(&str, &str, &str); 8] = [
         "constraint by_hand on table \"T\" is on n of",
         "ALTER TABLE \"T\" DROP CONSTRAINT by_hand",
     ),
+    (
+        "CREATE VIEW by_hand AS SELECT id FROM \"T\" WHERE n > 3",
+        "rule _RETURN on view by_hand is on n of",
+        "DROP VIEW by_hand",
+    ),
+    (
+        "CREATE TRIGGER by_hand BEFORE UPDATE OF n ON \"T\" FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()",
+        "trigger by_hand on table \"T\" is on n of",
+        "DROP TRIGGER by_hand ON \"T\"",
+    ),
+    (
+        "CREATE POLICY by_hand ON \"T\" USING (n > 0)",
+        "policy by_hand on table \"T\" is on n of",
+        "DROP POLICY by_hand ON \"T\"",
+    ),
+    // Behind this one the contract of the others is done.
     (
         "ALTER TABLE p ADD CONSTRAINT by_hand CHECK (n > 0)",
         "constraint by_hand on table p is on n of",

@@ -1,8 +1,10 @@
-//! Indexes and constraints that somebody made on the old column while old and new code live, and foreign keys of other tables to it. The plan does
-//! not know them: they would stay with the column that is retired, unseen, and go with it at purge. So contract names them and waits.
+//! What somebody made on the old column while old and new code live: indexes, constraints, triggers and policies, views over it, and foreign keys of other
+//! tables to it. The plan does not know them: they would stay with the column that is retired, unseen, and go with it at purge, or hold that up. So contract
+//! names them and waits.
 
 use super::super::foreign_key::ForeignKey;
 use super::Part;
+use crate::plan::TRIGGERS;
 use crate::sql;
 use crate::sql::Ident;
 use crate::sql::Literal;
@@ -36,6 +38,10 @@ impl Part<'_> {
             });
         let pointing =
             Sql::join(std::iter::once(sql!("(NULL::pg_catalog.text, NULL::pg_catalog.text)")).chain(pointing), ", ");
+        // Those that the file makes again are there, too.
+        let views = relations.iter().flat_map(|relation| &relation.dependents).filter_map(|it| it.view.as_ref());
+        let views = views.map(|view| sql!("pg_catalog.to_regclass({})", Literal(sql!("{}", view).to_string())));
+        let views = Sql::join(std::iter::once(sql!("NULL::pg_catalog.regclass")).chain(views), ", ");
         let columns: Vec<&str> = self.columns.iter().map(|retype| retype.column.name.as_str()).collect();
         let old = Sql::join(columns.iter().map(|name| sql!("{}", Literal((*name).to_owned()))), ", ");
         let whole = Literal(sql!("{}", table).to_string());
@@ -59,6 +65,11 @@ impl Part<'_> {
              WHERE d.classid = 'pg_catalog.pg_constraint'::pg_catalog.regclass AND k.oid = d.objid AND k.confrelid = o.attrelid AND k.conrelid <> o.attrelid \
              AND k.contype = 'f' AND k.conparentid = 0 AND NOT pg_catalog.starts_with(k.conname::pg_catalog.text, {}) \
              AND NOT EXISTS (SELECT FROM pointing AS p WHERE p.name = k.conname::pg_catalog.text AND pg_catalog.to_regclass(p.owner) = k.conrelid)) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_rewrite AS r \
+             WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.oid = d.objid AND r.ev_class <> ALL (pg_catalog.array_remove(ARRAY[{}], NULL))) \
+             OR EXISTS (SELECT FROM pg_catalog.pg_trigger AS g \
+             WHERE d.classid = 'pg_catalog.pg_trigger'::pg_catalog.regclass AND g.oid = d.objid AND NOT g.tgisinternal AND NOT pg_catalog.starts_with(g.tgname::pg_catalog.text, {})) \
+             OR d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass \
              ORDER BY 1",
             whole,
             whole,
@@ -68,13 +79,15 @@ impl Part<'_> {
             Literal(format!(" of {}, whose type changes", sql!("{}", table))),
             Literal(OWN.to_owned()),
             Literal(OWN.to_owned()),
-            Literal(OWN.to_owned())
+            Literal(OWN.to_owned()),
+            views,
+            Literal(TRIGGERS.to_owned())
         );
         let columns = columns.join(", ");
         Assert {
             query,
             message: format!(
-                "no index, constraint or foreign key was made on {columns} of {table} since the migration began"
+                "no index, constraint, trigger, policy, view or foreign key was made on {columns} of {table} since the migration began"
             ),
             help: format!(
                 "drop what is named here, run `crossfade contract` again, and make it anew on {columns} of {table}, which then has the new type (an index: CONCURRENTLY)"

@@ -284,7 +284,7 @@ impl Reader<'_> {
     }
 
     /// Whether the file drops before what stands in the way of a new key: the primary key, or a key of this name.
-    fn replaces_key(&self, position: usize, table: &Table, name: Option<&str>, primary: bool) -> bool {
+    pub(super) fn replaces_key(&self, position: usize, table: &Table, name: Option<&str>, primary: bool) -> bool {
         let earlier = self.cx.migration.statements[..position].iter();
         let dropped =
             earlier.filter(|statement| statement.direct.is_none() && statement.phase.is_none()).flat_map(|statement| {

@@ -137,7 +137,14 @@ impl Reader<'_> {
             AlterCommand::AddColumn { column, if_not_exists } => {
                 if table.column(&column.name).is_some() {
                     if !if_not_exists {
-                        self.findings.push(super::super::column_exists(table, &column.name, span));
+                        let found = super::super::column_exists(table, &column.name, span);
+                        self.findings.push(if self.is_dropped(&table.name, &column.name) {
+                            found.help(
+                                "directly, every value of it would be lost. If its type is to change, write that: `ALTER COLUMN … TYPE … USING …`; if the values may go, drop it in this migration and add it in the next",
+                            )
+                        } else {
+                            found
+                        });
                     }
                     return;
                 }

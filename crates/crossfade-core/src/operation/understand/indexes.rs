@@ -3,6 +3,7 @@
 use super::super::create_index::BuildIndex;
 use super::super::drop_index::DropIndex;
 use super::super::no_table;
+use super::super::replace_index::IndexForKey;
 use super::super::replace_index::ReplaceIndex;
 use super::Reader;
 use crate::catalog::Index;
@@ -48,7 +49,14 @@ impl Reader<'_> {
             old.table.name == table.name && index.name.as_deref() == Some(old.index.name.as_str())
         };
         let place = self.dropped_indexes.iter().position(is_it);
-        let new = BuildIndex { table, index: index.clone(), span, again: place.is_some() };
+        let for_key = index.name.clone().filter(|name| {
+            table.kind == TableKind::Table && self.replaces_key(position, &table, Some(name.as_str()), false)
+        });
+        let new = BuildIndex { table, index: index.clone(), span, again: place.is_some() || for_key.is_some() };
+        if let Some(name) = for_key {
+            self.operations.push((position, Box::new(IndexForKey { name, new })));
+            return;
+        }
         match place {
             Some(place) if new.table.kind == TableKind::Table => {
                 let (_, old) = self.dropped_indexes.remove(place);
