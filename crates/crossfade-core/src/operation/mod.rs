@@ -17,6 +17,7 @@ mod drop_index;
 mod drop_object;
 mod drop_table;
 mod foreign_key;
+mod in_contract;
 mod index_tree;
 mod made_rows;
 mod mend_check;

@@ -1,9 +1,11 @@
 //! COMMENT ON a column that the file changes in phases: it waits for the column to have its name and its place.
 
 use super::super::as_written::AsWritten;
+use super::super::in_contract::InContract;
 use super::Reader;
 use crate::migration::Statement;
 use crate::sql::Commented;
+use crate::sql::TableName;
 use crate::sql::commented;
 use crate::step::Phase;
 
@@ -16,9 +18,21 @@ impl Reader<'_> {
                 self.write_as_is(position, &statement);
                 continue;
             };
+            let table = self.commented_table(&statement).filter(|table| self.stand_in_of(table).is_some());
+            if let (Phase::Contract, Some(table)) = (phase, table) {
+                // Behind what is done to the column, wherever the comment stands.
+                let says = format!("comment on a column of {table}");
+                self.operations.push((usize::MAX, Box::new(InContract { statement, table, says })));
+                continue;
+            }
             let statement = Statement { phase: Some(phase), ..statement };
             self.operations.push((position, Box::new(AsWritten { statement, claims: Vec::new() })));
         }
+    }
+
+    fn commented_table(&self, statement: &Statement) -> Option<TableName> {
+        let Some(Commented::Column(name, _)) = commented(&statement.parsed) else { return None };
+        Some(self.catalog().resolve(&name)?.name.clone())
     }
 
     fn phase_of_comment(&self, statement: &Statement) -> Option<Phase> {

@@ -2,6 +2,7 @@
 
 use super::super::add_column::AddColumn;
 use super::super::alter_type::AlterType;
+use super::super::in_contract::InContract;
 use super::super::replace::Added;
 use super::super::replace::Dropped;
 use super::super::replace::Replace;
@@ -11,14 +12,12 @@ use crate::catalog::ConstraintKind;
 use crate::catalog::Table;
 use crate::catalog::Volatility;
 use crate::finding::Finding;
-use crate::migration::Statement;
 use crate::plan::PlanContext;
 use crate::sql;
 use crate::sql::Expr;
 use crate::sql::Ident;
 use crate::sql::TableName;
 use crate::sql::with_not_null;
-use crate::step::Phase;
 use std::collections::BTreeSet;
 
 impl Reader<'_> {
@@ -222,7 +221,11 @@ impl Reader<'_> {
         if let Some(before) = needed {
             let column = Ident::new(pending.definition.name.as_str());
             let back = sql!("ALTER TABLE {} ALTER COLUMN {} SET DEFAULT {}", table.name, column, before.over_table());
-            statement = Statement { phase: Some(Phase::Contract), undo: Some(back), ..statement };
+            statement.undo = Some(back);
+            let says = format!("drop the default of {column} of {}", table.name);
+            let drop = InContract { statement, table: table.name.clone(), says };
+            self.operations.push((*position, Box::new(drop)));
+            return;
         }
         self.write_as_is(*position, &statement);
     }
