@@ -60,15 +60,22 @@ impl Scene {
     /// `migrate` in a process of its own, once it waits for the query.
     fn waiting(&self) -> Child {
         let child = self.command(&["migrate"]).spawn().unwrap();
-        self.until(|status| status["pause"]["signal"] == "query");
+        // Until it has written down that it runs, what is said of the runner before it may be seen.
+        self.until_all(|status| {
+            status["runner"]["pid"] == child.id() && status["migrations"][0]["pause"]["signal"] == "query"
+        });
         child
     }
 
     fn until(&self, wanted: impl Fn(&Value) -> bool) {
+        self.until_all(|status| wanted(&status["migrations"][0]));
+    }
+
+    fn until_all(&self, wanted: impl Fn(&Value) -> bool) {
         let begun = Instant::now();
         loop {
             let status = self.json(&["status"]);
-            if wanted(&status["migrations"][0]) {
+            if wanted(&status) {
                 return;
             }
             assert!(begun.elapsed() < Duration::from_secs(60), "{status:#}");
@@ -161,7 +168,8 @@ async fn a_signal_ends_a_wait_at_once() {
     std::thread::sleep(Duration::from_millis(1500));
     let begun = Instant::now();
     kill(Pid::from_raw(migrate.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
-    assert_eq!(migrate.wait_with_output().unwrap().status.code(), Some(1));
+    let ended = migrate.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{}", said(&ended));
     assert!(begun.elapsed() < Duration::from_secs(30), "it took {:?}", begun.elapsed());
     let refused = scene.call(&["migrate"]);
     assert_eq!(refused.status.code(), Some(3));
