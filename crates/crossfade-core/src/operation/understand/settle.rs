@@ -208,9 +208,15 @@ impl Reader<'_> {
     fn add_with_its_default(&mut self, table: &Table, pending: Pending) {
         let statements = &self.cx.migration.statements;
         let Some(mut add) = statements.get(pending.statement).cloned() else { return };
-        if pending.not_null_later
-            && let Some(not_null) = with_not_null(&add.parsed, pending.not_null_name.as_deref())
-        {
+        if pending.not_null_later {
+            let Some(not_null) = with_not_null(&add.parsed, pending.not_null_name.as_deref()) else {
+                let message = format!("{} can't be added as NOT NULL", pending.definition.name);
+                self.findings.push(
+                    Finding::error("mixed-alter-table", pending.span, message)
+                        .help("write NOT NULL where the column is added, and leave SET NOT NULL out"),
+                );
+                return;
+            };
             add.parsed = not_null;
         }
         self.write_as_is(pending.statement, &add);
