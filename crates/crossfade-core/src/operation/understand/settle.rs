@@ -52,8 +52,15 @@ impl Reader<'_> {
         let is_named = |pending: &Pending| {
             dropped.iter().any(|gone| gone.down.as_ref().is_some_and(|down| down.names(&pending.definition.name)))
         };
+        // What a `down` is made of takes the place of what goes, also where nothing says its value: that is its default.
+        let pending = pending.into_iter().map(|mut pending| {
+            if pending.value.is_none() && is_named(&pending) {
+                pending.value = pending.definition.default.clone().or_else(|| Expr::parse("NULL").ok());
+            }
+            pending
+        });
         let (known, pending): (Vec<Pending>, Vec<Pending>) =
-            pending.into_iter().partition(|pending| self.is_known_by_its_default(pending) && !is_named(pending));
+            pending.partition(|pending| self.is_known_by_its_default(pending));
         for pending in known {
             self.add_with_its_default(table, pending);
         }
